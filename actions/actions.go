@@ -1,0 +1,85 @@
+// Package actions holds the built-in actions. Each is one file that declares
+// its schema, its phases, what it runs and what it needs, and registers itself;
+// adding one touches no other file.
+package actions
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/guest"
+)
+
+// Definition is a built-in action.
+type Definition struct {
+	config.ActionSchema
+
+	// Steps returns what the guest runs. It is pure: the same arguments and the
+	// same host give the same steps. It gets arguments that passed the schema
+	// and its check. An error is the machine's, such as a host without apt
+	// sources, and makes the stage errored.
+	Steps func(args config.Args, host Host) ([]guest.Step, error)
+
+	// Title returns a short description for logs; nil: the name.
+	Title func(args config.Args) string
+
+	// PlanEnv returns the environment that later plan stages of the project
+	// need to find what this action fetched; nil: none. It is worked out on the
+	// host from the configuration alone.
+	PlanEnv func(args config.Args) map[string]string
+
+	// Env returns the environment of the action itself; nil: none.
+	Env func(args config.Args) map[string]string
+}
+
+// Host is what actions may know of the machine that runs ambient: the addresses
+// of registries, learnt at run time from its tools' own configuration.
+type Host interface {
+	// GoProxy is the value of `go env GOPROXY`, or "" when there is no Go.
+	GoProxy() string
+	// Debian returns the archives for a suite, from the host's apt sources or
+	// the setting. The error says how to give one.
+	Debian(suite string) ([]DebianSource, error)
+}
+
+// DebianSource is one entry of an apt sources list.
+type DebianSource struct {
+	URI        string
+	Suite      string
+	Components []string
+}
+
+var registry = map[string]*Definition{}
+
+// register adds a definition at start-up and returns it, so that an action's
+// file can say: var _ = register(Definition{…}).
+func register(d Definition) *Definition {
+	if _, dup := registry[d.Name]; dup {
+		panic(fmt.Sprintf("actions: %s registered twice", d.Name))
+	}
+	registry[d.Name] = &d
+	return &d
+}
+
+// Lookup returns the action of that name, nil if there is none.
+func Lookup(name string) *Definition { return registry[name] }
+
+// All returns every action, sorted by name.
+func All() []*Definition {
+	var all []*Definition
+	for _, d := range registry {
+		all = append(all, d)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+// Schemas returns the schema of every action by name, for config.Load.
+func Schemas() map[string]*config.ActionSchema {
+	m := map[string]*config.ActionSchema{}
+	for name, d := range registry {
+		m[name] = &d.ActionSchema
+	}
+	return m
+}

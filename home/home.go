@@ -1,0 +1,148 @@
+// Package home knows where ambient keeps things: one place for every name on
+// disk, for locks between processes and for files that appear whole or not at
+// all.
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Home is the pair of directories that hold everything ambient keeps. It is
+// immutable and safe for concurrent use.
+type Home struct {
+	state string
+	cache string
+}
+
+// Find returns $AMBIENT_HOME if set, else the XDG state and cache directories
+// (XDG Base Directory Specification 0.8). Nothing is created.
+func Find() (*Home, error) {
+	if dir := os.Getenv("AMBIENT_HOME"); dir != "" {
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, fmt.Errorf("AMBIENT_HOME: %w", err)
+		}
+		return At(abs), nil
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return nil, fmt.Errorf("no place to keep things: set AMBIENT_HOME: %w", err)
+	}
+	return &Home{
+		state: filepath.Join(xdg("XDG_STATE_HOME", user, ".local/state"), "ambient"),
+		cache: filepath.Join(xdg("XDG_CACHE_HOME", user, ".cache"), "ambient"),
+	}, nil
+}
+
+// At returns a home with everything below dir, which must be absolute.
+func At(dir string) *Home { return &Home{state: dir, cache: dir} }
+
+func xdg(name, user, fallback string) string {
+	if dir := os.Getenv(name); filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(user, fallback)
+}
+
+// Images holds base images by digest.
+func (h *Home) Images() string { return filepath.Join(h.cache, "images") }
+
+// Downloads holds files fetched from archives, by digest.
+func (h *Home) Downloads() string { return filepath.Join(h.cache, "downloads") }
+
+// Programs holds guest programs by digest.
+func (h *Home) Programs() string { return filepath.Join(h.cache, "programs") }
+
+// Sources holds source trees fetched from elsewhere.
+func (h *Home) Sources() string { return filepath.Join(h.cache, "sources") }
+
+// Caches holds the caches of stages between runs.
+func (h *Home) Caches() string { return filepath.Join(h.state, "caches") }
+
+// Runs holds the record, a directory a run.
+func (h *Home) Runs() string { return filepath.Join(h.state, "runs") }
+
+// Locks holds lock files, which are never removed.
+func (h *Home) Locks() string { return filepath.Join(h.state, "locks") }
+
+// AccelFile remembers which accelerator works.
+func (h *Home) AccelFile() string { return filepath.Join(h.state, "accel.json") }
+
+// Lock takes the lock of that name, waiting for another process to release it.
+// The lock ends with release or with the process. The error is ctx's when ctx
+// ends first.
+func (h *Home) Lock(ctx context.Context, name string) (release func(), err error) {
+	path := filepath.Join(h.Locks(), name+".lock")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Hold locks the file at path for the life of this process or until release,
+// creating it if needed. It returns ErrHeld at once if another process has it.
+func Hold(path string) (release func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrHeld
+		}
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// ErrHeld says that another process holds a lock.
+var ErrHeld = errors.New("held by another process")
+
+// WriteFile makes path hold data: after a crash it holds either what it held
+// before or all of data. The directory must exist.
+func WriteFile(path string, data []byte, perm os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.Write(data); err == nil {
+		err = f.Chmod(perm)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}

@@ -1,0 +1,71 @@
+package stages
+
+import (
+	"time"
+
+	"github.com/ambient-ci/ambient/config"
+)
+
+// EventVersion is the version of the schema of Event as JSON. It is raised when
+// a field changes its meaning or goes; new fields and types may come any time.
+const EventVersion = 1
+
+// EventType says what happened.
+type EventType string
+
+// The types of event, and which fields they fill beside Version, Time, Type,
+// Run and Stage.
+const (
+	RunStarted     EventType = "run_started"     // Projects, Stages
+	RunFinished    EventType = "run_finished"    // Outcome, Duration, Stages
+	StageQueued    EventType = "stage_queued"    //
+	StagePreparing EventType = "stage_preparing" // Text: what is done (an image is built, the source is packed)
+	StageStarted   EventType = "stage_started"   // the machine runs; Text: how it was started
+	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times
+	ActionStarted  EventType = "action_started"  // Action, Name
+	ActionFinished EventType = "action_finished" // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
+	LogOutput      EventType = "log"             // Action, Stream, Text: whole lines, without the newline
+	WarningRaised  EventType = "warning"         // Text
+)
+
+// Event is one line of a run's record and of `apply -json`.
+type Event struct {
+	Version  int           `json:"v"`
+	Time     time.Time     `json:"time"`
+	Type     EventType     `json:"type"`
+	Run      string        `json:"run,omitempty"`
+	Stage    string        `json:"stage,omitempty"` // StageID.String()
+	Action   *int          `json:"action,omitempty"`
+	Name     string        `json:"name,omitempty"`
+	Outcome  Outcome       `json:"outcome,omitempty"`
+	Limit    string        `json:"limit,omitempty"`
+	Reason   string        `json:"reason,omitempty"`
+	Exit     int           `json:"exit,omitempty"`
+	Signal   string        `json:"signal,omitempty"`
+	Stream   string        `json:"stream,omitempty"` // "system", "stdout", "stderr"
+	Text     string        `json:"text,omitempty"`
+	Duration float64       `json:"duration,omitempty"` // seconds
+	Times    *EventTimes   `json:"times,omitempty"`
+	Stages   []StageRecord `json:"stages,omitempty"`
+
+	ID config.StageID `json:"-"`
+}
+
+// EventTimes is Times in seconds.
+type EventTimes struct {
+	Prepare float64 `json:"prepare"`
+	Boot    float64 `json:"boot"`
+	Work    float64 `json:"work"`
+	Collect float64 `json:"collect"`
+}
+
+// StageRecord is a stage's line in a run's record.
+type StageRecord struct {
+	Stage    string  `json:"stage"`
+	Outcome  Outcome `json:"outcome,omitempty"`
+	Limit    string  `json:"limit,omitempty"`
+	Reason   string  `json:"reason,omitempty"`
+	Duration float64 `json:"duration,omitempty"` // seconds
+	Output   string  `json:"output,omitempty"`   // digest of artifacts or deps
+	Bytes    int64   `json:"bytes,omitempty"`    // of that output
+}
