@@ -68,6 +68,9 @@ func (h *Home) Caches() string { return filepath.Join(h.state, "caches") }
 // Runs holds the record, a directory a run.
 func (h *Home) Runs() string { return filepath.Join(h.state, "runs") }
 
+// Work holds the devices of stages that run, a directory a process.
+func (h *Home) Work() string { return filepath.Join(h.state, "work") }
+
 // Locks holds lock files, which are never removed.
 func (h *Home) Locks() string { return filepath.Join(h.state, "locks") }
 
