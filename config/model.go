@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,7 +22,12 @@ type Config struct {
 	Dir      string // absolute path of the directory that was loaded
 	Projects []*Project
 	files    map[string]*hcl.File
+	secrets  []string // values of sensitive variables, sorted, for redaction
 }
+
+// Sensitive returns the texts of sensitive variables, for a redactor. The slice
+// is the caller's.
+func (c *Config) Sensitive() []string { return slices.Clone(c.secrets) }
 
 // Project is a project block.
 type Project struct {
@@ -70,6 +76,9 @@ type Stage struct {
 	Actions []*Action
 	Refs    []Ref // other stages that this one names
 	Range   Range // of the block's header
+	// Sensitive names, sorted, the variables in Env that were made from
+	// sensitive variables and must not be shown.
+	Sensitive []string
 }
 
 // NetworkMode is what a stage can reach.
@@ -104,6 +113,9 @@ type Action struct {
 	Env     map[string]string // of this action alone
 	Timeout time.Duration     // 0: only the stage's limit
 	Range   Range             // of the block's header
+	// Sensitive names the arguments, sorted, that were made from sensitive
+	// variables and must not be shown; "env" stands for Env.
+	Sensitive []string
 }
 
 // Image is an image block, or the built-in image when Name is empty.
