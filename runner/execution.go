@@ -1,0 +1,206 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ambient-ci/ambient/guest"
+	"github.com/ambient-ci/ambient/qemuvm"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+// execution is one stage in one machine. It implements stages.Execution.
+type execution struct {
+	runner *Runner
+	job    *stages.Job
+	obs    stages.Observer
+	plan   *guest.Plan
+	dir    string // of the devices, removed by Close
+	how    string // how the machine was started, for the user
+	vm     *qemuvm.VM
+	stop   chan string // a stop… constant; buffered, the first wins
+	over   chan struct{}
+	closed sync.Once
+	close  []func() // run last in first out
+
+	mu     sync.Mutex
+	result stages.Result // valid once over is closed, except Warnings
+	times  stages.Times
+}
+
+// Wait blocks until the stage is over.
+func (x *execution) Wait() stages.Result {
+	<-x.over
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.result
+}
+
+// Stop asks the stage to end.
+func (x *execution) Stop(stages.StopReason) { x.request(stopCancel) }
+
+func (x *execution) request(why string) {
+	select {
+	case x.stop <- why:
+	default:
+	}
+}
+
+// Kill ends the stage at once.
+func (x *execution) Kill() {
+	x.request(stopCancel)
+	if x.vm != nil {
+		x.vm.Kill()
+	}
+}
+
+// Close kills what runs, waits until it is gone and removes the devices.
+func (x *execution) Close() error {
+	x.closed.Do(func() {
+		select {
+		case <-x.over:
+		default:
+			x.Kill()
+			<-x.over
+		}
+		for i := len(x.close) - 1; i >= 0; i-- {
+			x.close[i]()
+		}
+	})
+	return nil
+}
+
+func (x *execution) emit(e stages.Event) {
+	e.ID, e.Stage, e.Run = x.job.Stage.ID, x.job.Stage.ID.String(), x.job.RunID
+	e.Version, e.Time = stages.EventVersion, time.Now()
+	x.obs.Event(e)
+}
+
+const maxWarnings = 100
+
+func (x *execution) warn(text string) {
+	x.mu.Lock()
+	n := len(x.result.Warnings)
+	if n < maxWarnings {
+		x.result.Warnings = append(x.result.Warnings, text)
+	}
+	x.mu.Unlock()
+	if n < maxWarnings {
+		x.emit(stages.Event{Type: stages.WarningRaised, Text: text})
+	}
+}
+
+// finish publishes the result.
+func (x *execution) finish(r stages.Result) {
+	x.mu.Lock()
+	r.Warnings = x.result.Warnings
+	r.Times = x.times
+	x.result = r
+	x.mu.Unlock()
+	close(x.over)
+}
+
+var notHostname = regexp.MustCompile(`[^a-z0-9-]+`)
+
+// hostname is the stage's name as a host name (RFC 1123).
+func (x *execution) hostname() string {
+	name := notHostname.ReplaceAllString(strings.ToLower(x.job.Stage.ID.Name), "-")
+	name = strings.Trim(name[:min(len(name), 50)], "-")
+	if name == "" {
+		return "stage"
+	}
+	return name
+}
+
+// supervise runs the machine to its end and finishes the execution.
+func (x *execution) supervise(ctx context.Context) {
+	started := time.Now()
+	cancelled := context.AfterFunc(ctx, func() { x.request(stopCancel) })
+	defer cancelled()
+	story, booted := x.talk()
+	x.times.Boot, x.times.Work = durations(started, booted, time.Now())
+	r := verdict(x.job.Stage, story)
+	collecting := time.Now()
+	x.collect(&r, story)
+	x.times.Collect = time.Since(collecting)
+	x.finish(r)
+}
+
+func durations(started, booted, ended time.Time) (boot, work time.Duration) {
+	if booted.IsZero() {
+		return ended.Sub(started), 0
+	}
+	return booted.Sub(started), ended.Sub(booted)
+}
+
+// talk holds the conversation and makes sure that QEMU is gone after it.
+func (x *execution) talk() (story, time.Time) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	console := x.pumpConsole()
+	log := x.pumpLog()
+	control := x.vm.Port(guest.PortControl)
+	messages, broken := readControl(ctx, control)
+	s := &session{
+		x: x, plan: x.plan, control: deadlined{control}, messages: messages, broken: broken,
+		gone: x.vm.Done(), trouble: x.trouble(ctx), stop: x.stop,
+	}
+	st := s.run(x.job.Stage.Limits.Timeout)
+	if st.done != nil {
+		waitFor(x.vm.Done(), powerOffLimit)
+	}
+	x.vm.Kill()
+	if err := x.vm.Wait(); err != nil && st.done == nil && st.stopped == "" && st.failure == nil {
+		st.failure = err
+	}
+	waitFor(log, drainLimit)
+	waitFor(console, drainLimit)
+	return st, s.booted
+}
+
+func waitFor(done <-chan struct{}, limit time.Duration) {
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}
+
+// trouble reports what QEMU says of the host: a full disk stops the guest where
+// it is, and nobody but us can tell.
+func (x *execution) trouble(ctx context.Context) <-chan error {
+	out := make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case e, ok := <-x.vm.Events():
+				if !ok {
+					return
+				}
+				if err := hostTrouble(e); err != nil {
+					out <- err
+					return
+				}
+			}
+		}
+	}()
+	return out
+}
+
+var errHostDisk = errors.New("the host's disk is full: a device of the stage could not be written; free space in the state directory (see ambient doctor)")
+
+func hostTrouble(e qemuvm.Event) error {
+	switch {
+	case e.HostDiskFull():
+		return errHostDisk
+	case e.Name == "BLOCK_IO_ERROR" && e.Stopped():
+		return fmt.Errorf("the host could not read or write a device of the stage: %s", clip(e.Reason()))
+	}
+	return nil
+}
