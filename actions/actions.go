@@ -36,10 +36,11 @@ type Definition struct {
 // Host is what actions may know of the machine that runs ambient: the addresses
 // of registries, learnt at run time from its tools' own configuration.
 type Host interface {
-	// GoProxy is the value of `go env GOPROXY`, or "" when there is no Go.
-	GoProxy() string
+	// Go says where Go modules come from.
+	Go() GoSettings
 	// Debian returns the archives for a suite, from the host's apt sources or
-	// the setting. The error says how to give one.
+	// the setting; an empty suite is that of the stage's image. The error says
+	// how to give one.
 	Debian(suite string) ([]DebianSource, error)
 }
 

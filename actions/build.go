@@ -1,0 +1,90 @@
+package actions
+
+import (
+	"fmt"
+
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/guest"
+)
+
+// Build returns what the guest runs for the actions of a stage. Env is the
+// environment of the whole stage (guest.Plan.Env): what it sets wins over what
+// an action would set for itself, and the env of an action block wins over
+// both. An error is the machine's and makes the stage errored.
+func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Action, error) {
+	host = stageHost{host, stage.Image}
+	var all []guest.Action
+	for _, a := range stage.Actions {
+		d := Lookup(a.Name)
+		if d == nil {
+			return nil, fmt.Errorf("there is no action %q", a.Name)
+		}
+		steps, err := d.Steps(a.Args, host)
+		if err != nil {
+			return nil, fmt.Errorf("action %s: %w", a.Name, err)
+		}
+		addEnv(steps, d.actionEnv(a.Args), env, a.Env)
+		all = append(all, guest.Action{Name: a.Name, Title: d.TitleOf(a.Args), Timeout: a.Timeout, Steps: steps})
+	}
+	return all, nil
+}
+
+// TitleOf returns a short description of an action for logs.
+func (d *Definition) TitleOf(args config.Args) string {
+	if d.Title == nil {
+		return d.Name
+	}
+	return d.Title(args)
+}
+
+func (d *Definition) actionEnv(args config.Args) map[string]string {
+	if d.Env == nil {
+		return nil
+	}
+	return d.Env(args)
+}
+
+// addEnv completes the environment of every program of the steps: defaults of
+// the action where the stage has none, then the step's own, then the user's.
+func addEnv(steps []guest.Step, defaults, stage, user map[string]string) {
+	for _, s := range steps {
+		if s.Exec == nil {
+			continue
+		}
+		env := map[string]string{}
+		for name, value := range defaults {
+			if _, set := stage[name]; !set {
+				env[name] = value
+			}
+		}
+		for _, from := range []map[string]string{s.Exec.Env, user} {
+			for name, value := range from {
+				env[name] = value
+			}
+		}
+		if s.Exec.Env = env; len(env) == 0 {
+			s.Exec.Env = nil
+		}
+	}
+}
+
+// stageHost answers questions about Debian for the image of a stage.
+type stageHost struct {
+	Host
+	image *config.Image
+}
+
+// Debian implements Host: the image's suite is the default, and an archive that
+// the image names is used for everything.
+func (h stageHost) Debian(suite string) ([]DebianSource, error) {
+	if h.image == nil {
+		return h.Host.Debian(suite)
+	}
+	if suite == "" {
+		suite = h.image.Suite
+	}
+	if h.image.Mirror != "" && suite != "" {
+		return []DebianSource{{URI: h.image.Mirror, Suite: suite, Components: []string{"main"}}}, nil
+	}
+	return h.Host.Debian(suite)
+}

@@ -1,0 +1,101 @@
+package actions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// GoSettings are the settings of the go command that say where modules come
+// from, named as `go env` names them without the GO. Empty: the go command's
+// own default.
+type GoSettings struct {
+	Proxy    string // GOPROXY
+	SumDB    string // GOSUMDB
+	Private  string // GOPRIVATE
+	NoProxy  string // GONOPROXY
+	NoSumDB  string // GONOSUMDB
+	Insecure string // GOINSECURE
+}
+
+// HostInfo is the Host of the machine that runs. It is safe for concurrent use
+// once set up, and asks each tool once.
+type HostInfo struct {
+	// Archives returns the Debian archives of a suite, that of the default
+	// image when suite is empty. It is package images' work.
+	Archives func(suite string) ([]DebianSource, error)
+
+	once sync.Once
+	gos  GoSettings
+}
+
+// Debian implements Host.
+func (h *HostInfo) Debian(suite string) ([]DebianSource, error) {
+	if h.Archives == nil {
+		return nil, fmt.Errorf("no Debian archive is known on this machine")
+	}
+	return h.Archives(suite)
+}
+
+// Go implements Host. Without a go command the environment's variables count.
+func (h *HostInfo) Go() GoSettings {
+	h.once.Do(func() { h.gos = readGoSettings() })
+	return h.gos
+}
+
+// goEnvTimeout is how long `go env` may take, which normally needs 20 ms.
+const goEnvTimeout = 20 * time.Second
+
+func readGoSettings() GoSettings {
+	get := os.Getenv
+	if env, err := askGo(); err == nil {
+		get = func(name string) string { return env[name] }
+	}
+	return GoSettings{
+		Proxy: get("GOPROXY"), SumDB: get("GOSUMDB"), Private: get("GOPRIVATE"),
+		NoProxy: get("GONOPROXY"), NoSumDB: get("GONOSUMDB"), Insecure: get("GOINSECURE"),
+	}
+}
+
+// askGo runs `go env` outside of any module: a go.mod of the working directory
+// must not choose another toolchain.
+func askGo() (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), goEnvTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "go", "env", "-json",
+		"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE")
+	cmd.Dir = os.TempDir()
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	env := map[string]string{}
+	if err := json.Unmarshal(out, &env); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	return env, nil
+}
+
+// FixedHost is a Host with fixed answers.
+type FixedHost struct {
+	GoSettings GoSettings
+	// Archives are the same for every suite; none is an error.
+	Archives []DebianSource
+}
+
+// Go implements Host.
+func (h FixedHost) Go() GoSettings { return h.GoSettings }
+
+// Debian implements Host.
+func (h FixedHost) Debian(suite string) ([]DebianSource, error) {
+	if len(h.Archives) == 0 {
+		return nil, fmt.Errorf("no Debian archive is known on this machine")
+	}
+	return h.Archives, nil
+}
