@@ -1,0 +1,64 @@
+package blockdev
+
+import (
+	"context"
+	"io"
+)
+
+// ReadOutput reads the archive that a guest wrote on device and writes it anew,
+// in canonical form, to dest. It reads to the end of the archive and no
+// further, so a large device that is mostly empty costs nothing. What a well-
+// behaved guest never writes is refused with a HostileError, and then dest is
+// as it was. dest takes at most lim.Bytes and 1.5 KiB an entry, and survives a
+// power cut.
+//
+// Warnings are for the user; they do not make the archive unusable.
+func ReadOutput(ctx context.Context, device, dest string, lim Limits) (Archive, []string, error) {
+	r, err := openReader(ctx, device, lim)
+	if err != nil {
+		return Archive{}, nil, err
+	}
+	defer r.Close()
+	w, err := newWriter(ctx, dest, "the output", 0, r.tree)
+	if err != nil {
+		return Archive{}, nil, err
+	}
+	defer w.Close()
+	for {
+		e, err := r.next()
+		if err == io.EOF {
+			break
+		}
+		if err == nil {
+			err = w.add(e, r)
+		}
+		if err != nil {
+			return Archive{}, nil, err
+		}
+	}
+	a, err := w.publish(true)
+	return a, nil, err
+}
+
+// List returns the entries of an archive, which need not be canonical.
+func List(tarPath string) ([]Entry, error) {
+	r, err := openReader(context.Background(), tarPath, trusted)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var all []Entry
+	for {
+		e, err := r.next()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *e)
+	}
+}
+
+// trusted bounds archives that this package wrote itself.
+var trusted = Limits{Entries: 10_000_000}
