@@ -44,6 +44,7 @@ type Event struct {
 	Signal   string        `json:"signal,omitempty"`
 	Stream   string        `json:"stream,omitempty"` // "system", "stdout", "stderr"
 	Text     string        `json:"text,omitempty"`
+	Projects []string      `json:"projects,omitempty"`
 	Duration float64       `json:"duration,omitempty"` // seconds
 	Times    *EventTimes   `json:"times,omitempty"`
 	Stages   []StageRecord `json:"stages,omitempty"`
