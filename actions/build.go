@@ -24,17 +24,17 @@ func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Actio
 			return nil, fmt.Errorf("action %s: %w", a.Name, err)
 		}
 		addEnv(steps, d.actionEnv(a.Args), env, a.Env)
-		all = append(all, guest.Action{Name: a.Name, Title: d.TitleOf(a.Args), Timeout: a.Timeout, Steps: steps})
+		all = append(all, guest.Action{Name: a.Name, Title: Title(a), Timeout: a.Timeout, Steps: steps})
 	}
 	return all, nil
 }
 
-// TitleOf returns a short description of an action for logs.
-func (d *Definition) TitleOf(args config.Args) string {
-	if d.Title == nil {
-		return d.Name
+// Title returns a short description of an action for logs.
+func Title(a *config.Action) string {
+	if d := Lookup(a.Name); d != nil && d.Title != nil {
+		return d.Title(a.Args)
 	}
-	return d.Title(args)
+	return a.Name
 }
 
 func (d *Definition) actionEnv(args config.Args) map[string]string {

@@ -22,30 +22,23 @@ type GoSettings struct {
 	Insecure string // GOINSECURE
 }
 
-// HostInfo is the Host of the machine that runs. It is safe for concurrent use
-// once set up, and asks each tool once.
-type HostInfo struct {
-	// Archives returns the Debian archives of a suite, that of the default
-	// image when suite is empty. It is package images' work.
-	Archives func(suite string) ([]DebianSource, error)
-
-	once sync.Once
-	gos  GoSettings
+// NewHost returns the Host of the machine that runs: it is safe for concurrent
+// use and asks each tool once, when an action first wants to know. Archives
+// returns the Debian archives of a suite, that of the default image when suite
+// is empty; package images knows them.
+func NewHost(archives func(suite string) ([]DebianSource, error)) Host {
+	return &hostInfo{archives: archives, settings: sync.OnceValue(readGoSettings)}
 }
 
-// Debian implements Host.
-func (h *HostInfo) Debian(suite string) ([]DebianSource, error) {
-	if h.Archives == nil {
-		return nil, fmt.Errorf("no Debian archive is known on this machine")
-	}
-	return h.Archives(suite)
+type hostInfo struct {
+	archives func(suite string) ([]DebianSource, error)
+	settings func() GoSettings
 }
+
+func (h *hostInfo) Debian(suite string) ([]DebianSource, error) { return h.archives(suite) }
 
 // Go implements Host. Without a go command the environment's variables count.
-func (h *HostInfo) Go() GoSettings {
-	h.once.Do(func() { h.gos = readGoSettings() })
-	return h.gos
-}
+func (h *hostInfo) Go() GoSettings { return h.settings() }
 
 // goEnvTimeout is how long `go env` may take, which normally needs 20 ms.
 const goEnvTimeout = 20 * time.Second
