@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -46,6 +47,10 @@ type Options struct {
 	Console bool     // the guest's first serial port is VM.Console
 	Network *UserNet // nil: no network device
 	Name    string   // for process listings
+
+	// StartLimit is how long QEMU may take to answer on QMP; 0: 30 s. It takes
+	// 50 ms on an idle machine.
+	StartLimit time.Duration
 }
 
 // Disk is a virtio-blk device backed by a raw file. The file's size is the
@@ -119,6 +124,13 @@ func (o *Options) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (o *Options) startLimit() time.Duration {
+	if o.StartLimit > 0 {
+		return o.StartLimit
+	}
+	return 30 * time.Second
 }
 
 func (o *Options) checkKernel() error {

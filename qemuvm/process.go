@@ -2,6 +2,7 @@ package qemuvm
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -139,7 +140,7 @@ type tail struct {
 	data []byte
 }
 
-func (t *tail) readFrom(f *os.File) {
+func (t *tail) readFrom(f io.Reader) {
 	buf := make([]byte, tailSize)
 	for {
 		n, err := f.Read(buf)

@@ -14,15 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits of a machine's life.
-const (
-	// StartLimit is how long QEMU may take to answer on QMP. It takes 50 ms on
-	// an idle machine.
-	StartLimit = 30 * time.Second
-	// exitLimit is how long QEMU may take from closing QMP to its end, and from
-	// its end to the end of what it wrote to QMP.
-	exitLimit = 5 * time.Second
-)
+// exitLimit is how long QEMU may take from closing QMP to its end, and from its
+// end to the end of what it wrote to QMP.
+const exitLimit = 3 * time.Second
 
 // VM is a running machine. Its methods may be called from several goroutines.
 // The caller must Close it.
@@ -67,7 +61,7 @@ func Start(ctx context.Context, o Options) (*VM, error) {
 		return nil, startError(&o, err)
 	}
 	undo.add(func() { vm.proc.kill(); <-vm.proc.done })
-	if err := vm.greet(ctx, o.Binary); err != nil {
+	if err := vm.greet(ctx, &o); err != nil {
 		return nil, err
 	}
 	undo.drop()
@@ -128,7 +122,7 @@ func closeAll(files []*os.File) {
 
 // startError sorts the operating system's reasons not to run a program.
 func startError(o *Options, err error) error {
-	for _, missing := range []error{exec.ErrNotFound, exec.ErrDot, fs.ErrNotExist, fs.ErrPermission, unix.ENOEXEC, unix.ENOTDIR} {
+	for _, missing := range []error{exec.ErrNotFound, exec.ErrDot, fs.ErrNotExist, fs.ErrPermission, unix.ENOEXEC, unix.ENOTDIR, unix.EISDIR} {
 		if errors.Is(err, missing) {
 			return &MissingError{Binary: o.Binary, Remedy: remedy(o.Arch), Err: err}
 		}
@@ -137,31 +131,31 @@ func startError(o *Options, err error) error {
 }
 
 // greet makes sure that a QEMU of the right version answers.
-func (v *VM) greet(ctx context.Context, binary string) error {
-	limited, cancel := context.WithTimeout(ctx, StartLimit)
+func (v *VM) greet(ctx context.Context, o *Options) error {
+	limited, cancel := context.WithTimeout(ctx, o.startLimit())
 	defer cancel()
 	var err error
 	v.version, err = v.qmp.greet(limited)
 	if err == nil {
 		if v.version.Less(Minimum) {
-			return &TooOldError{binary, v.version}
+			return &TooOldError{o.Binary, v.version}
 		}
 		return nil
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("start QEMU: %w", context.Cause(ctx))
 	}
-	reason := v.refusal(err)
+	reason := v.refusal(err, o.startLimit())
 	// An old QEMU may stumble over an option that it does not know.
-	if version, verr := VersionOf(ctx, binary); verr == nil && version.Less(Minimum) {
-		return &TooOldError{binary, version}
+	if version, verr := VersionOf(ctx, o.Binary); verr == nil && version.Less(Minimum) {
+		return &TooOldError{o.Binary, version}
 	}
 	return &RefusedError{Reason: reason, Stderr: v.proc.stderr.String(), Command: v.command}
 }
 
 // refusal waits for the end of a QEMU that closed QMP, so that its status and
 // words are known, and says what went wrong.
-func (v *VM) refusal(err error) string {
+func (v *VM) refusal(err error, limit time.Duration) string {
 	if errors.Is(err, ErrQMPEnded) {
 		select {
 		case <-v.proc.done:
@@ -175,7 +169,7 @@ func (v *VM) refusal(err error) string {
 	v.proc.kill()
 	<-v.proc.done
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("it did not answer within %v", StartLimit)
+		return fmt.Sprintf("it did not answer within %v", limit)
 	}
 	return err.Error()
 }
