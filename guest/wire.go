@@ -19,6 +19,10 @@ import "time"
 // ProtocolVersion is raised whenever either side would misunderstand the other.
 const ProtocolVersion = 1
 
+// ProgramParameter is the kernel parameter that carries the digest of the guest
+// program, which the guest repeats in Ready: ambient.program=sha256:….
+const ProgramParameter = "ambient.program"
+
 // Names of the virtio-serial ports, found in the guest under
 // /sys/class/virtio-ports/*/name.
 const (
@@ -58,6 +62,7 @@ const (
 	DirArtifacts = "/ci/artifacts"
 	DirInputs    = "/ci/inputs"
 	DirSecrets   = "/ci/secrets"
+	DirReceipts  = "/ci/receipts" // of post stages, whose artifacts directory is an input
 )
 
 // Plan is the runnable plan: everything the guest program needs to run a stage.
@@ -198,7 +203,7 @@ type Started struct {
 // zero means success.
 type Finished struct {
 	Action   int           `json:"action"`
-	Exit     int           `json:"exit"`             // exit status of the step that ended the action
+	Exit     int           `json:"exit"`             // exit status of the step that ended the action; 0 when Signal is set
 	Signal   string        `json:"signal,omitempty"` // "SIGKILL": it was killed by a signal
 	Limit    string        `json:"limit,omitempty"`  // a Limit… constant: the limit that was hit
 	Error    string        `json:"error,omitempty"`  // it could not be started, or a fetch failed

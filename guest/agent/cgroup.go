@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	cgroupRoot     = "/sys/fs/cgroup"
+	defaultReserve = 64 << 20 // bytes, when the plan names none
+	spareTasks     = 128      // tasks that the actions can not have
+	killLimit      = 5 * time.Second
+)
+
+// cgroup is the control group (cgroup v2) that holds all processes of a
+// stage's actions.
+type cgroup struct {
+	dir  string
+	file *os.File // of dir, for clone3
+}
+
+// newCgroup makes the group and bounds its tasks and its memory: all but
+// reserve bytes, no swap.
+func newCgroup(reserve, pids int64) (*cgroup, error) {
+	g := &cgroup{dir: filepath.Join(cgroupRoot, "stage")}
+	if err := write(filepath.Join(cgroupRoot, "cgroup.subtree_control"), "+memory +pids"); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(g.dir, 0o755); err != nil {
+		return nil, err
+	}
+	limits := [][2]string{
+		{"pids.max", strconv.FormatInt(taskLimit(pids), 10)},
+		{"memory.max", strconv.FormatInt(memoryLimit(reserve), 10)},
+		{"memory.oom.group", "0"},
+	}
+	for _, l := range limits {
+		if err := write(filepath.Join(g.dir, l[0]), l[1]); err != nil {
+			return nil, err
+		}
+	}
+	_ = write(filepath.Join(g.dir, "memory.swap.max"), "0") // absent in a kernel without swap
+	var err error
+	g.file, err = os.Open(g.dir)
+	return g, err
+}
+
+// taskLimit keeps the plan's limit below what the kernel itself can hold, so
+// that this program can always start a thread.
+func taskLimit(pids int64) int64 {
+	most := number("/proc/sys/kernel/threads-max") - spareTasks
+	if pids <= 0 || pids > most {
+		return max(most, 16)
+	}
+	return pids
+}
+
+func memoryLimit(reserve int64) int64 {
+	total := memTotal()
+	if reserve <= 0 {
+		reserve = defaultReserve
+	}
+	return total - min(reserve, total/2)
+}
+
+// memTotal returns the machine's memory in bytes (proc(5)).
+func memTotal() int64 {
+	b, _ := os.ReadFile("/proc/meminfo")
+	var kib int64
+	fmt.Sscanf(string(b), "MemTotal: %d kB", &kib)
+	return kib << 10
+}
+
+// number returns the number in a file of /proc or /sys, 0 if there is none.
+func number(path string) int64 {
+	b, _ := os.ReadFile(path)
+	n, _ := strconv.ParseInt(string(bytes.TrimSpace(b)), 10, 64)
+	return n
+}
+
+// events counts how often the group ran into its limits.
+type events struct {
+	oomKills int64
+	pidsMax  int64
+}
+
+func (g *cgroup) events() events {
+	return events{
+		oomKills: g.counter("memory.events", "oom_kill"),
+		pidsMax:  g.counter("pids.events", "max"),
+	}
+}
+
+// counter returns the value of key in a flat-keyed file of the group.
+func (g *cgroup) counter(file, key string) int64 {
+	b, _ := os.ReadFile(filepath.Join(g.dir, file))
+	for line := range strings.Lines(string(b)) {
+		if k, v, _ := strings.Cut(strings.TrimSpace(line), " "); k == key {
+			n, _ := strconv.ParseInt(v, 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// kill ends every process of the group and waits, within a bound, until they
+// are gone.
+func (g *cgroup) kill() error {
+	if err := write(filepath.Join(g.dir, "cgroup.kill"), "1"); err != nil {
+		return err
+	}
+	for end := time.Now().Add(killLimit); g.counter("cgroup.events", "populated") > 0; {
+		if time.Now().After(end) {
+			return fmt.Errorf("processes survive after %s", killLimit)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	return nil
+}
+
+// write writes to a file of /proc or /sys, which must exist.
+func write(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text)
+	return err
+}
+
+// attr makes a new process a member of the group and leader of a session.
+func (g *cgroup) attr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(g.file.Fd())}
+}

@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// deviceLimit bounds the wait for a device that the kernel has yet to find.
+const deviceLimit = 20 * time.Second
+
+// loadModules loads the modules of the initramfs in the order of their names
+// and frees their memory.
+func loadModules() error {
+	files, err := filepath.Glob("/modules/*.ko")
+	if err != nil {
+		return err
+	}
+	for _, path := range files {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		err = loadModule(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return os.RemoveAll("/modules")
+}
+
+// waitFor returns what find finds, asking until it does.
+func waitFor(what string, find func() string) (string, error) {
+	for end := time.Now().Add(deviceLimit); ; time.Sleep(2 * time.Millisecond) {
+		if path := find(); path != "" {
+			return path, nil
+		}
+		if time.Now().After(end) {
+			return "", fmt.Errorf("the machine has no %s", what)
+		}
+	}
+}
+
+// byAttribute returns the name of the device below /sys whose attribute has
+// that value, "" if there is none.
+func byAttribute(pattern, value string) string {
+	files, _ := filepath.Glob(pattern)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err == nil && strings.TrimSpace(string(b)) == value {
+			return filepath.Base(filepath.Dir(f))
+		}
+	}
+	return ""
+}
+
+// blockDevice returns the path of the disk with a serial.
+func blockDevice(serial string) (string, error) {
+	return waitFor("disk "+serial, func() string {
+		if name := byAttribute("/sys/block/*/serial", serial); name != "" {
+			return "/dev/" + name
+		}
+		return ""
+	})
+}
+
+// openDevice opens the disk with a serial.
+func openDevice(serial string, write bool) (*os.File, error) {
+	path, err := blockDevice(serial)
+	if err != nil {
+		return nil, err
+	}
+	if write {
+		return os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	return os.Open(path)
+}
+
+// openPort opens the virtio-serial port of that name.
+func openPort(name string) (*os.File, error) {
+	path, err := waitFor("port "+name, func() string {
+		if dev := byAttribute("/sys/class/virtio-ports/*/name", name); dev != "" {
+			return "/dev/" + dev
+		}
+		return ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR, 0)
+}

@@ -1,0 +1,23 @@
+package agent
+
+import (
+	"errors"
+	"syscall"
+)
+
+// diskFull reports whether the file system at path has nearly no space or no
+// inodes left. It keeps quiet about one it can not ask.
+func diskFull(path string) bool {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(path, &s); err != nil || s.Blocks == 0 {
+		return false
+	}
+	free := s.Bfree * uint64(s.Bsize)
+	total := s.Blocks * uint64(s.Bsize)
+	return free < min(4<<20, total/100) || s.Files > 0 && s.Ffree < 16
+}
+
+// outOfSpace reports whether an error says that the disk is full.
+func outOfSpace(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}

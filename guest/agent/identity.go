@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"github.com/ambient-ci/ambient/guest"
+)
+
+// Requests of random(4).
+const (
+	rndAddEntropy = 0x40085203
+	rndReseedCRNG = 0x5207
+)
+
+// setClock sets the wall clock.
+func setClock(s *guest.Start) error {
+	if s.Time.IsZero() {
+		return nil
+	}
+	tv := syscall.NsecToTimeval(s.Time.UnixNano())
+	if err := syscall.Settimeofday(&tv); err != nil {
+		return fmt.Errorf("set the clock: %w", err)
+	}
+	return nil
+}
+
+// addEntropy mixes seed into the kernel's generator, counted in full, and makes
+// it start from there: machines restored from one template must differ.
+func addEntropy(seed []byte) error {
+	if len(seed) == 0 {
+		return nil
+	}
+	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var pool struct { // struct rand_pool_info
+		bits, size int32
+		buf        [4096]byte
+	}
+	n := copy(pool.buf[:], seed)
+	pool.bits, pool.size = int32(n*8), int32(n)
+	if err := ioctl(f.Fd(), rndAddEntropy, unsafe.Pointer(&pool)); err != nil {
+		return fmt.Errorf("add entropy: %w", err)
+	}
+	if err := ioctl(f.Fd(), rndReseedCRNG, nil); err != nil {
+		return fmt.Errorf("reseed: %w", err)
+	}
+	return nil
+}
+
+// setNames gives the machine its name and id.
+func setNames(s *guest.Start) error {
+	hosts := "127.0.0.1 localhost\n::1 localhost\n"
+	if s.Hostname != "" {
+		if err := syscall.Sethostname([]byte(s.Hostname)); err != nil {
+			return fmt.Errorf("set the host name: %w", err)
+		}
+		if err := replaceFile("/etc/hostname", []byte(s.Hostname+"\n")); err != nil {
+			return err
+		}
+		hosts = "127.0.0.1 localhost " + s.Hostname + "\n::1 localhost\n"
+	}
+	if err := replaceFile("/etc/hosts", []byte(hosts)); err != nil {
+		return err
+	}
+	if s.MachineID == "" {
+		return nil
+	}
+	return replaceFile("/etc/machine-id", []byte(s.MachineID+"\n"))
+}

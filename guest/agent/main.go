@@ -1,0 +1,253 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ambient-ci/ambient/guest"
+)
+
+// heapLimit is where the garbage collector begins to work: most stages end
+// before, and under emulation a collection costs a noticeable time.
+const heapLimit = 48 << 20
+
+// Main is the guest program's main function. As PID 1 it does not return: it
+// powers the machine off. Elsewhere it says what it is for and exits with 2.
+func Main() {
+	if os.Getpid() != 1 {
+		fmt.Fprintln(os.Stderr, "ambient-guest is the init program of ambient's virtual machines")
+		os.Exit(2)
+	}
+	defer powerOff()
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(heapLimit)
+	ignoreSignals()
+	m := &machine{failures: make(chan error, 1)}
+	if err := m.run(); err != nil {
+		m.report(err)
+	}
+}
+
+// ignoreSignals keeps what project code sends to PID 1 from ending it. Unlike
+// ignored signals, caught ones are reset in the programs it starts.
+func ignoreSignals() {
+	c := make(chan os.Signal, 1)
+	for s := syscall.Signal(1); s < 65; s++ {
+		if s != syscall.SIGURG && s != syscall.SIGCHLD {
+			signal.Notify(c, s)
+		}
+	}
+}
+
+// machine is the state of PID 1.
+type machine struct {
+	control  *control
+	log      *logger
+	failures chan error // panics of goroutines
+}
+
+// run leads the machine through its life.
+func (m *machine) run() (err error) {
+	defer recovered(&err)
+	if err := m.boot(); err != nil {
+		return err
+	}
+	m.control.send(guest.Message{Ready: &guest.Ready{
+		Protocol: guest.ProtocolVersion, Program: parameter(guest.ProgramParameter), Kernel: release(),
+	}})
+	start := <-m.control.start
+	if start.Probe {
+		m.control.send(guest.Message{Done: &guest.Done{}})
+		return nil
+	}
+	return m.stage(start)
+}
+
+// recovered turns a panic into an error.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("guest program failed: %v\n%s", r, debug.Stack())
+	}
+}
+
+// boot does what needs nothing of this run.
+func (m *machine) boot() error {
+	for _, k := range kernelMounts {
+		if err := k.mount(); err != nil {
+			return err
+		}
+	}
+	_ = write("/proc/self/oom_score_adj", "-1000")
+	_ = write("/proc/sys/kernel/panic", "-1") // should this program die: restart, which ends QEMU
+	if err := loadModules(); err != nil {
+		return err
+	}
+	port, err := openPort(guest.PortControl)
+	if err != nil {
+		return err
+	}
+	m.control = newControl(port, hostGone)
+	m.guard(m.control.listen)
+	port, err = openPort(guest.PortLog)
+	if err != nil {
+		return err
+	}
+	m.log = newLogger(port)
+	root, err := blockDevice(guest.SerialRoot)
+	if err != nil {
+		return err
+	}
+	return mountRoot(root)
+}
+
+// hostGone ends the machine: without its host nobody wants its work.
+func hostGone(err error) {
+	fmt.Fprintf(os.Stderr, "ambient-guest: the host is gone: %v\n", err)
+	powerOff()
+}
+
+// guard runs f in a goroutine; its panic ends the stage.
+func (m *machine) guard(f func()) {
+	go func() {
+		var err error
+		defer func() {
+			if err != nil {
+				select {
+				case m.failures <- err:
+				default:
+				}
+			}
+		}()
+		defer recovered(&err)
+		f()
+	}()
+}
+
+// report tells the host of a failure of this program, by every way there is.
+func (m *machine) report(err error) {
+	fmt.Fprintf(os.Stderr, "ambient-guest: %v\n", err)
+	if m.log != nil {
+		m.log.say(-1, "%v", err)
+		m.log.flush()
+	}
+	if m.control != nil {
+		d := doneError(err)
+		m.control.send(guest.Message{Done: &d})
+	}
+}
+
+// stage runs the stage: it settles the machine, reads the plan and works.
+func (m *machine) stage(start *guest.Start) error {
+	plan, files, err := m.settle(start)
+	if err != nil {
+		return err
+	}
+	w, err := m.worker(plan, files)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	m.guard(func() {
+		m.log.say(-1, "stopping: %s", (<-m.control.stop).Reason)
+		cancel(errStopped)
+	})
+	finished := make(chan guest.Done, 1)
+	m.guard(func() { finished <- w.work(ctx) })
+	select {
+	case done := <-finished:
+		m.log.flush()
+		m.control.send(guest.Message{Done: &done})
+		return nil
+	case err := <-m.failures:
+		return err
+	}
+}
+
+// settle makes the machine this run's own.
+func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, error) {
+	if err := setClock(start); err != nil {
+		return nil, nil, err
+	}
+	if err := addEntropy(start.Entropy); err != nil {
+		return nil, nil, err
+	}
+	scratch, err := blockDevice(guest.SerialScratch)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := mountNewRoot(scratch); err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(enterNewRoot(), furnish(), setNames(start), loopback()); err != nil {
+		return nil, nil, err
+	}
+	exec, err := openDevice(guest.SerialExec, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer exec.Close()
+	files, err := readExec(exec)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", guest.SerialExec, err)
+	}
+	plan, err := parsePlan(files[guest.PlanFile])
+	if err != nil {
+		return nil, nil, err
+	}
+	return plan, files, network(plan.Network)
+}
+
+// worker makes the worker of the machine's plan.
+func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, error) {
+	g, err := newCgroup(plan.MemoryReserve, plan.PIDs)
+	if err != nil {
+		return nil, fmt.Errorf("control group: %w", err)
+	}
+	w := &worker{root: "/", plan: plan, devices: openDevice, send: m.control.send, log: m.log,
+		procs: newProcs(), group: g, mounts: true, client: newClient(nil), sleep: sleep,
+		guard: m.guard, now: time.Now}
+	if plan.Trust {
+		env, pool, err := trust(files[guest.CAFile], replaceFile)
+		if err != nil {
+			return nil, err
+		}
+		w.trustEnv, w.client = env, newClient(pool)
+	}
+	proxyFromPlan(plan.Env)
+	syscall.Umask(0o022)
+	return w, nil
+}
+
+// proxyFromPlan makes fetches use the proxy that the plan's environment names.
+func proxyFromPlan(env map[string]string) {
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		if v := env[name]; v != "" {
+			os.Setenv(name, v)
+		}
+	}
+}
+
+// parameter returns the value of a kernel parameter, "" if it is not there.
+func parameter(name string) string {
+	b, _ := os.ReadFile("/proc/cmdline")
+	for _, field := range strings.Fields(string(b)) {
+		if k, v, _ := strings.Cut(field, "="); k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// release returns the kernel's release (uname -r).
+func release() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	return strings.TrimSpace(string(b))
+}

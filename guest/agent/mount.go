@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Where the parts of the new root are while the machine is still in its
+// initramfs.
+const (
+	lowerDir   = "/lower"   // the image
+	scratchDir = "/scratch" // the writable layer
+	newRoot    = "/new"
+)
+
+type mountSpec struct {
+	source, target, kind string
+	flags                uintptr
+	data                 string
+}
+
+func (m mountSpec) mount() error {
+	if err := os.MkdirAll(m.target, 0o755); err != nil {
+		return err
+	}
+	if err := syscall.Mount(m.source, m.target, m.kind, m.flags, m.data); err != nil {
+		return fmt.Errorf("mount %s on %s: %w", m.kind, m.target, err)
+	}
+	return nil
+}
+
+const quietFlags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
+
+// kernelMounts are what the boot needs; they move into the new root.
+var kernelMounts = []mountSpec{
+	{"dev", "/dev", "devtmpfs", syscall.MS_NOSUID, "mode=0755"},
+	{"proc", "/proc", "proc", quietFlags, ""},
+	{"sys", "/sys", "sysfs", quietFlags, ""},
+}
+
+// lateMounts are what the actions need, once the root has moved.
+var lateMounts = []mountSpec{
+	{"cgroup", cgroupRoot, "cgroup2", quietFlags, ""},
+	{"pts", "/dev/pts", "devpts", syscall.MS_NOSUID | syscall.MS_NOEXEC, "ptmxmode=0666,mode=0620,gid=5"},
+	{"shm", "/dev/shm", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=1777"},
+	{"run", "/run", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=0755"},
+}
+
+// mountRoot mounts the image.
+func mountRoot(device string) error {
+	return mountSpec{device, lowerDir, "erofs", syscall.MS_RDONLY, ""}.mount()
+}
+
+// mountNewRoot puts the writable layer above the image. The machine lives for
+// one stage, so nothing is written for the sake of a crash: no barriers, and an
+// overlay that ignores fsync.
+func mountNewRoot(device string) error {
+	const data = "noinit_itable,nobarrier"
+	if err := (mountSpec{device, scratchDir, "ext4", syscall.MS_NOATIME, data}).mount(); err != nil {
+		return err
+	}
+	for _, d := range []string{"upper", "work", "ci"} {
+		if err := os.MkdirAll(filepath.Join(scratchDir, d), 0o755); err != nil {
+			return err
+		}
+	}
+	overlay := mountSpec{"root", newRoot, "overlay", syscall.MS_NOATIME,
+		"lowerdir=" + lowerDir + ",upperdir=" + scratchDir + "/upper,workdir=" + scratchDir + "/work,volatile"}
+	if err := overlay.mount(); err != nil {
+		return err
+	}
+	// The stage's data is on the ext4 itself, which is faster than an overlay
+	// and knows hard links and renames of directories.
+	return mountSpec{scratchDir + "/ci", newRoot + "/ci", "", syscall.MS_BIND, ""}.mount()
+}
+
+// enterNewRoot makes the new root this machine's root. The initramfs can not be
+// left by pivot_root(2), so the new root is moved over it.
+func enterNewRoot() error {
+	for _, m := range kernelMounts {
+		if err := (mountSpec{m.target, newRoot + m.target, "", syscall.MS_MOVE, ""}).mount(); err != nil {
+			return err
+		}
+	}
+	if err := os.Chdir(newRoot); err != nil {
+		return err
+	}
+	if err := syscall.Mount(".", "/", "", syscall.MS_MOVE, ""); err != nil {
+		return fmt.Errorf("move to the new root: %w", err)
+	}
+	if err := syscall.Chroot("."); err != nil {
+		return err
+	}
+	return os.Chdir("/")
+}
+
+// furnish makes what programs expect and an image may lack.
+func furnish() error {
+	for _, m := range lateMounts {
+		if err := m.mount(); err != nil {
+			return err
+		}
+	}
+	dirs := map[string]os.FileMode{"/root": 0o700, "/tmp": os.ModeSticky | 0o777, "/var/tmp": os.ModeSticky | 0o777, "/etc": 0o755}
+	for dir, mode := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chmod(dir, mode); err != nil {
+			return err
+		}
+	}
+	links := [][2]string{{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
+		{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"}, {"/ci", "/workspace"}}
+	for _, l := range links {
+		if err := os.Symlink(l[0], l[1]); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// lock makes a directory read-only and its files impossible to run.
+func lock(dir string) error {
+	if err := (mountSpec{dir, dir, "", syscall.MS_BIND, ""}).mount(); err != nil {
+		return err
+	}
+	const flags = syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY | quietFlags
+	return mountSpec{"", dir, "", flags, ""}.mount()
+}

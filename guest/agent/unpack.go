@@ -1,0 +1,287 @@
+package agent
+
+import (
+	"archive/tar"
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ambient-ci/ambient/guest"
+)
+
+const deviceBuffer = 1 << 20 // bytes read or written at once
+
+// unpackAll unpacks every input of the plan.
+func (w *worker) unpackAll(ctx context.Context) error {
+	for _, in := range w.plan.Inputs {
+		if ctx.Err() != nil {
+			return nil // runActions sees it too
+		}
+		if err := w.unpackInput(ctx, in); err != nil {
+			return err
+		}
+	}
+	for _, out := range w.plan.Outputs {
+		if err := os.MkdirAll(w.path(out.Dir), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
+	dir := w.path(in.Dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	err := w.unpackDevice(ctx, in.Serial, dir)
+	if err != nil && in.Optional {
+		w.warn("%s: %v; going on without it", in.Serial, err)
+		err = empty(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", in.Serial, err)
+	}
+	if in.ReadOnly && w.mounts {
+		return lock(dir)
+	}
+	return nil
+}
+
+func (w *worker) unpackDevice(ctx context.Context, serial, dir string) error {
+	f, err := w.devices(serial, false)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = unpack(ctx, f, dir)
+	if errors.Is(err, errStopped) {
+		return nil
+	}
+	return err
+}
+
+// empty removes everything in dir.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if rerr := os.RemoveAll(filepath.Join(dir, e.Name())); err == nil {
+			err = rerr
+		}
+	}
+	return err
+}
+
+// unpacker writes the entries of a tar archive below a directory that is empty
+// at first and that nobody else writes. It never follows a link of the archive:
+// an entry's parent must be a directory that it made itself.
+type unpacker struct {
+	root  string
+	dirs  map[string]*tar.Header // directories made, by name; nil: implied by an entry below
+	order []string               // of dirs
+	buf   []byte
+}
+
+// unpack writes the archive r below dir. An archive of zeroes gives nothing.
+func unpack(ctx context.Context, r io.Reader, dir string) error {
+	u := &unpacker{root: dir, dirs: map[string]*tar.Header{".": nil}, buf: make([]byte, 128<<10)}
+	tr := tar.NewReader(bufio.NewReaderSize(r, deviceBuffer))
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return u.finish()
+		}
+		if err != nil {
+			return fmt.Errorf("damaged archive: %w", err)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := u.entry(h, tr); err != nil {
+			return fmt.Errorf("%.200q: %w", h.Name, err)
+		}
+	}
+}
+
+func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
+	name := path.Clean(strings.TrimSuffix(h.Name, "/"))
+	if name == "." && h.Typeflag == tar.TypeDir {
+		return nil
+	}
+	if !filepath.IsLocal(name) || name == "." {
+		return errors.New("damaged archive: a name outside the directory")
+	}
+	if err := u.parents(path.Dir(name)); err != nil {
+		return err
+	}
+	full := filepath.Join(u.root, name)
+	switch h.Typeflag {
+	case tar.TypeDir:
+		return u.dir(name, h)
+	case tar.TypeReg:
+		return u.file(name, full, h, r)
+	case tar.TypeSymlink:
+		return u.replace(name, full, func() error { return os.Symlink(h.Linkname, full) })
+	case tar.TypeLink:
+		return u.link(name, full, h)
+	}
+	return fmt.Errorf("damaged archive: an entry of type %q", h.Typeflag)
+}
+
+// parents makes the directories that lead to an entry and that the archive did
+// not name.
+func (u *unpacker) parents(dir string) error {
+	if _, ok := u.dirs[dir]; ok {
+		return nil
+	}
+	if err := u.parents(path.Dir(dir)); err != nil {
+		return err
+	}
+	return u.mkdir(dir, nil)
+}
+
+func (u *unpacker) dir(name string, h *tar.Header) error {
+	if _, ok := u.dirs[name]; ok {
+		u.dirs[name] = h
+		return nil
+	}
+	return u.mkdir(name, h)
+}
+
+func (u *unpacker) mkdir(name string, h *tar.Header) error {
+	full := filepath.Join(u.root, name)
+	if err := u.replace(name, full, func() error { return os.Mkdir(full, 0o755) }); err != nil {
+		return err
+	}
+	u.dirs[name] = h
+	u.order = append(u.order, name)
+	return nil
+}
+
+// replace makes an entry; one that is there already goes, unless it is a
+// directory.
+func (u *unpacker) replace(name, full string, make func() error) error {
+	err := make()
+	if !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if _, ok := u.dirs[name]; ok {
+		return errors.New("damaged archive: a directory and something else have this name")
+	}
+	if err := os.Remove(full); err != nil {
+		return err
+	}
+	return make()
+}
+
+func (u *unpacker) link(name, full string, h *tar.Header) error {
+	target := path.Clean(h.Linkname)
+	if !filepath.IsLocal(target) {
+		return errors.New("damaged archive: a link outside the directory")
+	}
+	if _, ok := u.dirs[path.Dir(target)]; !ok {
+		return errors.New("damaged archive: a link to nothing")
+	}
+	return u.replace(name, full, func() error { return os.Link(filepath.Join(u.root, target), full) })
+}
+
+// file writes a regular file with as few system calls as can be: what costs
+// time under emulation is their number.
+func (u *unpacker) file(name, full string, h *tar.Header, r io.Reader) error {
+	fd := -1
+	err := u.replace(name, full, func() (err error) {
+		const flags = syscall.O_WRONLY | syscall.O_CREAT | syscall.O_EXCL | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
+		fd, err = syscall.Open(full, flags, 0o600)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = u.content(fd, h, r)
+	if cerr := syscall.Close(fd); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = setTime(full, h)
+	}
+	return err
+}
+
+func (u *unpacker) content(fd int, h *tar.Header, r io.Reader) error {
+	for {
+		n, err := r.Read(u.buf)
+		for b := u.buf[:n]; len(b) > 0; {
+			done, werr := syscall.Write(fd, b)
+			if werr != nil && werr != syscall.EINTR {
+				return werr
+			}
+			b = b[max(done, 0):]
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("damaged archive: %w", err)
+		}
+	}
+	if err := chown(func(uid, gid int) error { return syscall.Fchown(fd, uid, gid) }, h); err != nil {
+		return err
+	}
+	return syscall.Fchmod(fd, uint32(h.Mode)&0o7777)
+}
+
+// chown gives an entry its owner. Only root can, and new files are root's.
+func chown(set func(uid, gid int) error, h *tar.Header) error {
+	if os.Getuid() != 0 || h.Uid == 0 && h.Gid == 0 {
+		return nil
+	}
+	return set(h.Uid, h.Gid)
+}
+
+func setTime(full string, h *tar.Header) error {
+	if h.ModTime.IsZero() || h.ModTime.Equal(time.Unix(0, 0)) {
+		return nil
+	}
+	ts := syscall.NsecToTimespec(h.ModTime.UnixNano())
+	return syscall.UtimesNano(full, []syscall.Timespec{ts, ts})
+}
+
+// finish sets what directories are to be like, innermost first, once nothing is
+// written below them any more.
+func (u *unpacker) finish() error {
+	for i := len(u.order) - 1; i >= 0; i-- {
+		h := u.dirs[u.order[i]]
+		if h == nil {
+			continue
+		}
+		full := filepath.Join(u.root, u.order[i])
+		err := chown(func(uid, gid int) error { return os.Lchown(full, uid, gid) }, h)
+		if err == nil && h.Mode&0o7777 != 0o755 {
+			err = syscall.Chmod(full, uint32(h.Mode)&0o7777)
+		}
+		if err == nil {
+			err = setTime(full, h)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// doneError makes the last message of a stage whose actions could not run.
+func doneError(err error) guest.Done {
+	d := guest.Done{Error: cut(err.Error())}
+	if outOfSpace(err) {
+		d.Limit = guest.LimitDisk
+	}
+	return d
+}
