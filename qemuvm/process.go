@@ -27,6 +27,7 @@ type process struct {
 	mu     sync.Mutex
 	gone   bool // the group's id may belong to others
 	killed bool
+	cause  error // of the first kill; nil: the caller wanted it
 }
 
 // startProcess runs argv with no environment, in /, with files as descriptors
@@ -98,35 +99,34 @@ func (p *process) reap() {
 }
 
 // kill ends the process and its group. It may be called at any time, any number
-// of times.
-func (p *process) kill() {
+// of times; the first cause counts.
+func (p *process) kill(cause error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone {
+	if p.gone || p.killed {
 		return
 	}
-	p.killed = true
+	p.killed, p.cause = true, cause
 	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 }
 
 // result gives the process's end; only after done. It is nil for a process that
 // ended by itself with status 0.
-func (p *process) result(command string, cause error) *ExitError {
-	e := &ExitError{Status: -1, Stderr: p.stderr.String(), Command: command, Cause: cause}
+func (p *process) result(command string) *ExitError {
+	e := &ExitError{Status: -1, Stderr: p.stderr.String(), Command: command}
 	if p.state != nil {
 		e.Status = p.state.ExitCode()
 		if ws, ok := p.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 			e.Signal = ws.Signal()
 		}
 	}
-	p.mu.Lock()
-	e.Killed = p.killed && e.Signal == syscall.SIGKILL
-	p.mu.Unlock()
 	if e.Status == 0 {
 		return nil
 	}
-	if !e.Killed {
-		e.Cause = nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e.Killed = p.killed && e.Signal == syscall.SIGKILL; e.Killed {
+		e.Cause = p.cause
 	}
 	return e
 }

@@ -81,7 +81,7 @@ func VersionOf(ctx context.Context, binary string) (Version, error) {
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		p.kill()
+		p.kill(nil)
 		<-p.done
 		return Version{}, fmt.Errorf("%s --version: %w", binary, context.Cause(ctx))
 	}

@@ -60,7 +60,7 @@ func Start(ctx context.Context, o Options) (*VM, error) {
 	if err != nil {
 		return nil, startError(&o, err)
 	}
-	undo.add(func() { vm.proc.kill(); <-vm.proc.done })
+	undo.add(func() { vm.proc.kill(nil); <-vm.proc.done })
 	if err := vm.greet(ctx, &o); err != nil {
 		return nil, err
 	}
@@ -159,14 +159,14 @@ func (v *VM) refusal(err error, limit time.Duration) string {
 	if errors.Is(err, ErrQMPEnded) {
 		select {
 		case <-v.proc.done:
-			if exit := v.proc.result("", nil); exit != nil {
+			if exit := v.proc.result(""); exit != nil {
 				return "it " + exit.how()
 			}
 			return "it ended with status 0 before it answered"
 		case <-time.After(exitLimit):
 		}
 	}
-	v.proc.kill()
+	v.proc.kill(nil)
 	<-v.proc.done
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Sprintf("it did not answer within %v", limit)
@@ -176,21 +176,20 @@ func (v *VM) refusal(err error, limit time.Duration) string {
 
 // supervise waits for the end of QEMU and works out why it came.
 func (v *VM) supervise() {
-	var cause error
 	select {
 	case <-v.proc.done:
 	case <-v.qmp.done:
-		cause = v.qmp.ended()
+		cause := v.qmp.ended()
 		if errors.Is(cause, ErrQMPEnded) { // it ends: let it do so by itself
 			wait(v.proc.done, exitLimit)
 		}
-		v.proc.kill() // else nobody could control it any more
+		v.proc.kill(cause) // else nobody could control it any more
 		<-v.proc.done
 	}
 	wait(v.qmp.done, exitLimit)
 	v.qmp.close()
 	<-v.qmp.done
-	if exit := v.proc.result(v.command, cause); exit != nil {
+	if exit := v.proc.result(v.command); exit != nil {
 		v.err = exit
 	}
 	close(v.done)
@@ -207,7 +206,7 @@ func wait(done <-chan struct{}, limit time.Duration) {
 
 // Kill ends the machine at once and returns before it has ended. It may be
 // called at any time, any number of times.
-func (v *VM) Kill() { v.proc.kill() }
+func (v *VM) Kill() { v.proc.kill(nil) }
 
 // Done is closed when QEMU has ended and every event is known.
 func (v *VM) Done() <-chan struct{} { return v.done }
@@ -223,7 +222,7 @@ func (v *VM) Wait() error {
 // Close kills the machine, waits for its end and closes console and ports. It
 // may be called any number of times. It does not fail.
 func (v *VM) Close() error {
-	v.proc.kill()
+	v.proc.kill(nil)
 	<-v.done
 	v.closing.Do(func() {
 		if v.console != nil {
