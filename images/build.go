@@ -1,6 +1,7 @@
 package images
 
 import (
+	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,8 +19,6 @@ import (
 	"github.com/ambient-ci/ambient/images/deb"
 	"github.com/ambient-ci/ambient/images/kernel"
 	"github.com/ambient-ci/ambient/images/rootfs"
-
-	"archive/tar"
 )
 
 // builder makes one image in a directory of its own.
@@ -58,6 +57,9 @@ func (s *Store) build(ctx context.Context, spec Spec, progress func(string)) (*I
 
 // make fills b.dir.
 func (b *builder) make(ctx context.Context) error {
+	if err := b.checkDebian(); err != nil {
+		return err
+	}
 	b.say("looking for Debian " + b.spec.Suite)
 	archive, err := b.client.Open(ctx, b.spec.Suite, b.spec.Mirror)
 	if err != nil {
@@ -66,6 +68,9 @@ func (b *builder) make(ctx context.Context) error {
 	for _, src := range archive.Sources {
 		b.info.Archives = append(b.info.Archives,
 			fmt.Sprintf("%s %s %s", src.URI, src.Suite, src.Date.UTC().Format(time.RFC3339)))
+	}
+	if err := b.checkPackages(ctx, archive); err != nil {
+		return err
 	}
 	if err := b.kernel(ctx, archive); err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 //
 // It is made once for each image and program and stays in the store.
 func (s *Store) Initrd(ctx context.Context, img *Image, program []byte, digest string) (string, error) {
-	dir := filepath.Join(s.home.Images(), "initrd")
+	dir := s.initrdDir()
 	path := filepath.Join(dir, initrdName(img, digest))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
@@ -41,6 +41,8 @@ func (s *Store) Initrd(ctx context.Context, img *Image, program []byte, digest s
 	}
 	return path, os.Rename(tmp.Name(), path)
 }
+
+func (s *Store) initrdDir() string { return filepath.Join(s.home.Images(), "initrd") }
 
 func initrdName(img *Image, program string) string {
 	return digest("initrd", "1", img.Digest, program) + ".cpio"

@@ -2,14 +2,44 @@ package images
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"sort"
 	"strings"
 	"syscall"
 )
 
-// removeTree removes a directory of a build. A tool that was killed may have
-// left mounts of the host's own directories in it: these are taken away first,
-// and while one is left nothing is removed.
+// toolDirFile, in the directory of a build, names a directory outside of it
+// that a tool works in.
+const toolDirFile = ".tooldir"
+
+// toolDirPrefix starts the name of such a directory.
+const toolDirPrefix = "ambient-debian-"
+
+// removeBuild removes the directory of a build and the one its tool works in.
+func removeBuild(dir string) {
+	if data, err := os.ReadFile(filepath.Join(dir, toolDirFile)); err == nil {
+		removeToolDir(string(data))
+	}
+	removeTree(dir)
+}
+
+// removeToolDir removes a directory made by toolDir. Files in it may belong to
+// users of a user namespace, whom only mmdebstrap's helper can become.
+func removeToolDir(dir string) {
+	if !filepath.IsAbs(dir) || !strings.HasPrefix(filepath.Base(dir), toolDirPrefix) {
+		return
+	}
+	removeTree(dir)
+	if _, err := os.Lstat(dir); err == nil && os.Geteuid() != 0 {
+		_ = exec.Command(mmdebstrap, "--unshare-helper", "rm", "-rf", "--one-file-system", dir).Run()
+		removeTree(dir)
+	}
+}
+
+// removeTree removes a directory. A tool that was killed may have left mounts
+// of the host's own directories in it: these are taken away first, and while
+// one is left nothing is removed.
 func removeTree(dir string) {
 	for _, m := range mountsBelow(dir) {
 		if syscall.Unmount(m, syscall.MNT_DETACH) != nil {
@@ -24,6 +54,9 @@ func mountsBelow(dir string) []string {
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return nil
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
 	}
 	var found []string
 	for line := range strings.Lines(string(data)) {

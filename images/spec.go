@@ -26,9 +26,9 @@ type Spec struct {
 	Arch     string   `json:"arch"`               // as Debian names it; empty: the host's
 }
 
-// packageName is what a package can be called (Debian policy 5.6.1), with an
-// architecture or a version.
-var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?$`)
+// packageName is what a package can be called (Debian policy 5.6.1), with or
+// without a version. A "-" at the end would tell apt to remove it.
+var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+](=[A-Za-z0-9.+:~-]+)?$`)
 
 // suiteName is what a suite can be called here.
 var suiteName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ambient-ci/ambient/home"
 )
@@ -30,6 +31,7 @@ func (s *Store) newStage(ctx context.Context) (*stage, error) {
 		return nil, err
 	}
 	sweep(parent)
+	sweepOld(s.home.Downloads(), s.initrdDir())
 	dir, err := os.MkdirTemp(parent, "build-*")
 	if err != nil {
 		return nil, err
@@ -51,14 +53,26 @@ func sweep(parent string) {
 		if errors.Is(err, home.ErrHeld) {
 			continue
 		}
-		removeTree(dir)
+		removeBuild(dir)
 		if err == nil {
 			held()
 		}
 	}
 }
 
+// sweepOld removes temporary files that nobody can be writing any more.
+func sweepOld(dirs ...string) {
+	for _, dir := range dirs {
+		files, _ := filepath.Glob(filepath.Join(dir, ".tmp-*"))
+		for _, f := range files {
+			if st, err := os.Lstat(f); err == nil && time.Since(st.ModTime()) > 24*time.Hour {
+				os.Remove(f)
+			}
+		}
+	}
+}
+
 func (s *stage) remove() {
-	removeTree(s.dir)
+	removeBuild(s.dir)
 	s.release()
 }

@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/errors"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
+
+// maxSignatures bounds the signatures of one file that are tried.
+const maxSignatures = 16
 
 // release is a checked InRelease file.
 type release struct {
@@ -36,10 +41,38 @@ func verifyRelease(data []byte, keys openpgp.EntityList, now time.Time) (*releas
 		return nil, fmt.Errorf("it is not clear-signed")
 	}
 	config := &packet.Config{Time: func() time.Time { return now }}
-	if _, err := block.VerifySignature(keys, config); err != nil {
+	if err := verifyAny(block, keys, config); err != nil {
 		return nil, fmt.Errorf("its signature is not good: %w", err)
 	}
 	return parseRelease(block.Plaintext)
+}
+
+// verifyAny succeeds when at least one of a message's signatures is good: a
+// release is signed by the keys of several years, of which some expire.
+func verifyAny(block *clearsign.Block, keys openpgp.EntityList, config *packet.Config) error {
+	last := error(errors.ErrUnknownIssuer)
+	packets := packet.NewOpaqueReader(block.ArmoredSignature.Body)
+	for range maxSignatures {
+		p, err := packets.Next()
+		if err == io.EOF {
+			return last
+		}
+		if err != nil {
+			return err
+		}
+		var one bytes.Buffer
+		if err := p.Serialize(&one); err != nil {
+			return err
+		}
+		_, _, err = openpgp.VerifyDetachedSignature(keys, bytes.NewReader(block.Bytes), &one, config)
+		if err == nil {
+			return nil
+		}
+		if err != errors.ErrUnknownIssuer {
+			last = err
+		}
+	}
+	return last
 }
 
 func parseRelease(text []byte) (*release, error) {

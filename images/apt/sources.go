@@ -180,3 +180,12 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	return readAll(f, limit)
 }
+
+// Line returns the source in the one-line format, without its keys.
+func (s Source) Line() string {
+	option := ""
+	if s.anyDate {
+		option = "[check-valid-until=no] "
+	}
+	return "deb " + option + s.URI + " " + s.Suite + " " + strings.Join(s.Components, " ")
+}

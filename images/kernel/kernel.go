@@ -22,7 +22,7 @@ import (
 // layer.
 var Wanted = []string{
 	"virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_rng",
-	"erofs", "overlay", "ext4", "isofs",
+	"erofs", "overlay", "ext4",
 }
 
 // Bounds on one kernel package.

@@ -38,6 +38,7 @@ type Writer struct {
 	w     *erofs.Writer
 	time  time.Time
 	kinds map[string]fs.FileMode // type bits of what is there, by clean absolute name
+	links map[string]string      // targets of symbolic links
 	bytes int64
 	done  bool // the file is whole
 }
@@ -51,7 +52,7 @@ func Create(name string, when time.Time) (*Writer, error) {
 	}
 	w := erofs.Create(out,
 		erofs.WithBuildTime(uint64(when.Unix()), 0), erofs.WithTempDir(filepath.Dir(name)))
-	root := &Writer{out: out, w: w, time: when, kinds: map[string]fs.FileMode{"/": fs.ModeDir}}
+	root := &Writer{out: out, w: w, time: when, kinds: map[string]fs.FileMode{"/": fs.ModeDir}, links: map[string]string{}}
 	return root, root.set("/", root.New(0o755))
 }
 
@@ -151,6 +152,7 @@ func (w *Writer) Symlink(name, target string, a Attr) error {
 	if err := w.w.Symlink(target, name); err != nil {
 		return err
 	}
+	w.links[name] = target
 	a.Mode = 0o777
 	return w.set(name, a)
 }
