@@ -1,5 +1,7 @@
 package stages
 
+import "slices"
+
 // Exit statuses of the program, by the outcome of a run. Status 2, for a wrong
 // configuration or usage, never comes from a run.
 const (
@@ -12,42 +14,34 @@ const (
 
 // Combine returns the outcome of a run from those of its stages: the first of
 // cancelled, errored, failed, timed_out that any of them has, else succeeded.
-// A skipped stage counts as failed, since something it needs did not succeed.
-// An outcome that is none of the constants counts as errored.
+// Stages that are skipped follow from others; with nothing else they make a run
+// that failed. An outcome that is none of the constants counts as errored.
 func Combine(outcomes ...Outcome) Outcome {
 	worst := Succeeded
 	for _, o := range outcomes {
-		if o == Skipped {
-			o = Failed
-		}
 		if severity(o) > severity(worst) {
 			worst = o
 		}
 	}
-	if severity(worst) == unknownSeverity {
+	switch worst {
+	case Succeeded, TimedOut, Failed, Cancelled:
+		return worst
+	case Skipped:
+		return Failed
+	default:
 		return Errored
 	}
-	return worst
 }
 
-// unknownSeverity stands for whatever is no outcome of a run.
-const unknownSeverity = 4
+var bySeverity = []Outcome{Succeeded, Skipped, TimedOut, Failed, Errored, Cancelled}
 
+// severity is the place of o in bySeverity; one that is not there counts as an
+// error of ours, but not above Cancelled.
 func severity(o Outcome) int {
-	switch o {
-	case Succeeded:
-		return 0
-	case TimedOut:
-		return 1
-	case Failed:
-		return 2
-	case Errored:
-		return 3
-	case Cancelled:
-		return 5
-	default:
-		return unknownSeverity
+	if i := slices.Index(bySeverity, o); i >= 0 {
+		return i
 	}
+	return slices.Index(bySeverity, Errored)
 }
 
 // ExitStatus returns the program's exit status for the outcome of a run.

@@ -190,10 +190,10 @@ func (r *run) loop() {
 			interrupted = nil
 			r.cancelWaiting()
 		case f := <-r.finished:
-			r.release(f.node)
 			if r.ctx.Err() != nil {
-				r.cancelWaiting()
+				r.cancelWaiting() // first: what needs f's stage is cancelled, not skipped
 			}
+			r.release(f.node)
 			r.settle(f.node, f.result)
 		}
 	}

@@ -80,18 +80,23 @@ type Times struct {
 //     that can not be started for a reason of the user's (a source larger than
 //     the disk) still gives an Execution, whose Wait tells.
 //  2. Wait blocks until the stage is over, by itself or by Stop, and returns
-//     its result. It may be called any number of times and from several
-//     goroutines; all get the same result.
+//     its result. It may be called any number of times, also after Close, and
+//     from several goroutines; all get the same result.
 //  3. Stop asks the stage to end and returns at once. The guest has Grace to
 //     pack what is whole; after that it is killed. It may be called at any time
-//     and more than once.
-//  4. Kill ends the stage at once.
+//     before Close and more than once.
+//  4. Kill ends the stage at once. It too may be called more than once.
 //  5. Close releases everything the stage holds; it kills what still runs. It
 //     may be called any number of times, and must be called after Start
 //     succeeded. Output of the result stays valid.
 //
 // The context of Start is for the whole execution: when it is done, the stage
-// is stopped as by Stop(StopCancel).
+// is stopped as by Stop(StopCancel). A stage that Stop, Kill or Close ended
+// before it was over by itself is Cancelled.
+//
+// A Runner tells its Observer of stage_preparing, stage_started, action_…, log
+// and warning, none of them after Close has returned. It fills the fields of
+// the type; the Observer that Graph.Run hands it adds version, run and stage.
 type Runner interface {
 	Start(ctx context.Context, job *Job, obs Observer) (Execution, error)
 }
