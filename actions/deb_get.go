@@ -166,6 +166,7 @@ rm -rf "$scratch"
 mkdir -p "$scratch/etc/apt.conf.d" "$scratch/etc/preferences.d" "$scratch/etc/sources.list.d" "$scratch/etc/trusted.gpg.d"
 mkdir -p "$scratch/state/lists/partial" "$scratch/cache/archives/partial" "$scratch/log" "$scratch/source"
 : >"$scratch/status"
+chown _apt "$scratch/source" 2>/dev/null || true # apt downloads as that user, where there is one
 if [ -n "$SSL_CERT_FILE" ]; then
 	echo "Acquire::https::CAInfo \"$SSL_CERT_FILE\";" >"$scratch/etc/apt.conf.d/ca"
 fi

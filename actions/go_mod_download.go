@@ -114,7 +114,7 @@ for dir in %[3]s; do
 		echo "go_mod_download: there is no go.mod and no go.work in the directory $dir of the source tree" >&2
 		exit 1
 	fi
-	cd "$dir"
+	cd "./$dir"
 	if [ -e go.mod ]; then go mod edit -json >/dev/null; fi
 done
 `

@@ -1,0 +1,140 @@
+package actions
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ambient-ci/ambient/config"
+)
+
+func TestCheck(t *testing.T) {
+	const url = "https://example.org/f"
+	custom := func(args any) config.Args { return values("name", "x", "args", args) }
+	for _, c := range []struct {
+		action string
+		args   config.Args
+		want   []string // "param: summary", with the nested block's index
+	}{
+		{"shell", values("script", "true", "shell", "bash"), nil},
+		{"shell", values("script", " \n\t", "shell", "zsh"), []string{"shell: Unknown shell", "script: Empty script"}},
+		{"shell", values("script", "a\x00b"), []string{"script: NUL character"}},
+		{"shell", values("script", "true", "dir", "/ci/artifacts"), nil},
+
+		{"http_get", values(), []string{": Nothing to fetch"}},
+		{"http_get", values("url", url, "retries", int64(21)), []string{"retries: Retries out of range"}},
+		{"http_get", values("url", url, "retries", int64(-1)), []string{"retries: Retries out of range"}},
+		{"http_get", values("url", "ftp://example.org/f"), []string{"url: Not an address"}},
+		{"http_get", values("url", "https:///f"), []string{"url: Not an address"}},
+		{"http_get", values("url", "https://[::1/f"), []string{"url: Not an address", "url: No file name"}},
+		{"http_get", values("url", "https://me:secret@example.org/f"), []string{"url: Password in an address"}},
+		{"http_get", values("url", "https://example.org/"), []string{"url: No file name"}},
+		{"http_get", values("url", "https://example.org"), []string{"url: No file name"}},
+		{"http_get", values("url", "https://example.org/", "path", "f"), nil},
+		{"http_get", values("url", "https://example.org/a/.."), []string{"url: No usable file name"}},
+		{"http_get", values("url", "https://example.org/a%2f..%2f.."), []string{"url: No usable file name"}},
+		{"http_get", values("url", "https://example.org/a%0ab"), []string{"url: No usable file name"}},
+		{"http_get", values("url", url, "path", "../f"), []string{"path: Path outside its directory"}},
+		{"http_get", values("url", url, "path", "a/../../f"), []string{"path: Path outside its directory"}},
+		{"http_get", values("url", url, "path", "/etc/passwd"), []string{"path: Path outside its directory"}},
+		{"http_get", values("url", url, "path", "a/"), []string{"path: Path outside its directory"}},
+		{"http_get", values("url", url, "path", "."), []string{"path: Path outside its directory"}},
+		{"http_get", values("url", url, "path", ""), []string{"path: Path outside its directory"}},
+		{"http_get", values("url", url, "sha256", strings.Repeat("a", 63)), []string{"sha256: Not a SHA-256 checksum"}},
+		{"http_get", values("url", url, "sha256", ""), []string{"sha256: Not a SHA-256 checksum"}},
+		{"http_get", values("url", url, "mode", "0999"), []string{"mode: Not a file mode"}},
+		{"http_get", values("url", url, "mode", "4755"), []string{"mode: Not a file mode"}},
+		{"http_get", files(values("url", url), values("url", url)), []string{"file[1].url: Two files in one place"}},
+		{"http_get", files(values("url", url), values("url", url, "path", "./f")), []string{"file[1].path: Two files in one place"}},
+		{"http_get", files(values("url", url), values("url", url, "path", "f/g")), []string{"file[1].path: Two files in one place"}},
+		{"http_get", files(values("url", url, "path", "a/b/c"), values("url", url, "path", "a/b")), []string{"file[1].path: Two files in one place"}},
+		{"http_get", files(values("url", url), values("url", url+"2", "sha256", "x")), []string{"file[1].sha256: Not a SHA-256 checksum"}},
+		{"http_get", config.Args{Values: values("url", url).Values, Blocks: files(values("url", url)).Blocks}, []string{"url: Argument beside file blocks"}},
+
+		{"custom", values("name", "a-b.sh"), nil},
+		{"custom", values("name", "../x"), []string{"name: Not a plain file name"}},
+		{"custom", values("name", "a/b"), []string{"name: Not a plain file name"}},
+		{"custom", values("name", ".."), []string{"name: Not a plain file name"}},
+		{"custom", values("name", ""), []string{"name: Not a plain file name"}},
+		{"custom", custom([]any{"x"}), []string{"args: Arguments are not a map"}},
+		{"custom", custom(map[string]string{"a": "b"}), nil},
+		{"custom", custom(map[string]any{"a-b": 1, "a=b": 1}), []string{"args: Not a name for an argument", "args: Not a name for an argument"}},
+		{"custom", custom(map[string]any{"a": math.Inf(1)}), []string{"args: Not a value for an argument"}},
+		{"custom", custom(map[string]any{"a": "x\x00"}), []string{"args: NUL character"}},
+		{"custom", custom(map[string]any{"a": strings.Repeat("x", maxEnv-len("AMBIENT_CI_a=")-1)}), nil},
+		{"custom", custom(map[string]any{"a": strings.Repeat("x", maxEnv-len("AMBIENT_CI_a="))}), []string{"args: Argument too long"}},
+
+		{"go_vet", values("packages", []string{}), []string{"packages: No packages"}},
+		{"go_vet", values("packages", []string{"-vettool=/x"}), []string{"packages: Not a package pattern"}},
+		{"go_vet", values("tags", []string{"a b"}), []string{"tags: Not a build tag"}},
+		{"go_vet", values("dir", "../x"), []string{"dir: Directory outside the source tree"}},
+		{"go_vet", values("dir", "/ci/src"), []string{"dir: Directory outside the source tree"}},
+		{"go_build", values("output", "../x"), []string{"output: Path outside its directory"}},
+		{"go_build", values("output", "/x"), []string{"output: Path outside its directory"}},
+		{"go_build", values("output", "./"), nil},
+		{"go_build", values("output", "."), []string{"output: Path outside its directory"}},
+		{"go_test", values("args", []string{"-run", "X\x00"}), []string{"args: NUL character"}},
+		{"go_mod_download", values("dirs", []string{}), []string{"dirs: No directories"}},
+		{"go_mod_download", values("dirs", []string{".", "..", "/"}), []string{"dirs: Directory outside the source tree"}},
+
+		{"deb_get", values(), []string{": Nothing to fetch"}},
+		{"deb_get", values("packages", []string{"libstdc++6", "a0=1:2.3~rc1-1+b1"}), nil},
+		{"deb_get", values("packages", []string{"-y"}), []string{"packages: Not a Debian package"}},
+		{"deb_get", values("packages", []string{"hello-"}), []string{"packages: Not a Debian package"}},
+		{"deb_get", values("packages", []string{"./x.deb"}), []string{"packages: Not a Debian package"}},
+		{"deb_get", values("sources", []string{"Hello", "a b"}), []string{"sources: Not a Debian package"}},
+		{"deb_get", values("packages", []string{"x y"}, "suite", "a b"), []string{"packages: Not a Debian package", "suite: Not a Debian suite"}},
+		{"deb_get", values("sources", []string{"hello"}, "suite", "../x"), []string{"suite: Not a Debian suite"}},
+	} {
+		d := Lookup(c.action)
+		var got []string
+		for _, p := range d.Check(withDefaults(t, d, c.args)) {
+			where := p.Param
+			if p.Block != "" {
+				where = fmt.Sprintf("%s[%d].%s", p.Block, p.Index, p.Param)
+			}
+			got = append(got, where+": "+p.Summary)
+			if !strings.HasSuffix(p.Detail, ".") {
+				t.Errorf("%s: detail %q is no sentence", c.action, p.Detail)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s %.200v: problems %q, want %q", c.action, c.args, got, c.want)
+		}
+	}
+}
+
+// Whatever passes the check is fetched to below the deps directory.
+func FuzzHTTPTarget(f *testing.F) {
+	for _, s := range []string{"https://example.org/a/..", "http://h/%2e%2e", "https://h/a%00b", "https://h/x?y#z"} {
+		f.Add(s, "")
+	}
+	f.Add("https://h/x", "a/../../b")
+	f.Fuzz(func(t *testing.T, url, path string) {
+		args := values("url", url, "mode", "0644", "retries", int64(4))
+		if path != "" {
+			args.Values["path"] = path
+		}
+		if len(checkHTTPGet(args)) > 0 {
+			return
+		}
+		steps, err := httpGetSteps(args, nil)
+		if err != nil || len(steps) != 1 {
+			t.Fatal(steps, err)
+		}
+		to := steps[0].Fetch.Path
+		if !strings.HasPrefix(to, "/ci/deps/") || strings.Contains(to, "..") && slices.Contains(strings.Split(to, "/"), "..") {
+			t.Errorf("%q, %q is fetched to %q", url, path, to)
+		}
+	})
+}
+
+func TestQuote(t *testing.T) {
+	for s, want := range map[string]string{"a": "'a'", "": "''", "it's": `'it'\''s'`, "$x`y`\n": "'$x`y`\n'"} {
+		if got := quote(s); got != want {
+			t.Errorf("quote(%q) = %s, want %s", s, got, want)
+		}
+	}
+}

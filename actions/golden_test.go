@@ -1,0 +1,232 @@
+package actions
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/guest"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const digest = "31E066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b"
+
+var testHost = FixedHost{
+	GoSettings: GoSettings{Proxy: "https://proxy.example,direct", SumDB: "sum.example", Private: "git.example/*"},
+	Archives: []DebianSource{
+		{URI: "https://deb.example/debian", Suite: "bookworm", Components: []string{"main", "contrib"}},
+		{URI: "https://deb.example/security", Suite: "bookworm-security", Components: []string{"main"}},
+	},
+}
+
+var goldens = []struct {
+	name   string
+	action string
+	args   config.Args
+}{
+	{"shell", "shell", values("script", "make\n")},
+	{"shell_dir", "shell", values("script", "pwd", "shell", "sh", "dir", "sub//dir/")},
+	{"dummy", "dummy", values()},
+	{"http_get", "http_get", values("url", "https://example.org/a/words.tar.gz?x=1", "sha256", digest)},
+	{"http_get_files", "http_get", files(
+		values("url", "https://example.org/tool", "path", "bin/./tool", "mode", "0755"),
+		values("url", "http://example.org/a%20b.txt"))},
+	{"custom", "custom", values("name", "check", "args", map[string]any{
+		"text": "a <b> 'c'", "flag": true, "count": int64(3), "ratio": 0.5, "none": nil,
+		"list": []any{"x", int64(1)}, "map": map[string]any{"b": "2", "a": "1"}})},
+	{"custom_bare", "custom", values("name", "check")},
+	{"go_mod_download", "go_mod_download", values("dirs", []string{".", "tools/it's"}, "retries", int64(1))},
+	{"go_vet", "go_vet", values("dir", "sub", "tags", []string{"a", "b"})},
+	{"go_build", "go_build", values("packages", []string{"./cmd/x"}, "output", "bin/x", "ldflags", "-s -w -X main.v=1", "cgo", false)},
+	{"go_build_dir", "go_build", values("output", "bin/", "trimpath", false)},
+	{"go_build_bare", "go_build", values()},
+	{"go_test", "go_test", values("race", true, "args", []string{"-run=A B", "-v"}, "cgo", true)},
+	{"deb_get", "deb_get", values("packages", []string{"g++", "hello=2.10-3"})},
+	{"deb_get_source", "deb_get", values("sources", []string{"hello"}, "recommends", true, "suite", "bookworm", "retries", int64(0))},
+}
+
+func TestSteps(t *testing.T) {
+	for _, g := range goldens {
+		t.Run(g.name, func(t *testing.T) {
+			d := Lookup(g.action)
+			args := withDefaults(t, d, g.args)
+			if d.Check != nil {
+				if p := d.Check(args); len(p) > 0 {
+					t.Fatalf("Check: %+v", p)
+				}
+			}
+			got := goldenText(t, g.action, args)
+			if again := goldenText(t, g.action, args); !bytes.Equal(got, again) {
+				t.Error("two calls gave different steps")
+			}
+			file := filepath.Join("testdata", g.name+".json")
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("got %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+// goldenText returns an action as JSON with its texts readable.
+func goldenText(t *testing.T, name string, args config.Args) []byte {
+	t.Helper()
+	action := build(t, name, args, testHost)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(readable(action)); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// readable replaces bytes and long texts by lists of lines.
+func readable(a guest.Action) any {
+	steps := []any{}
+	for _, s := range a.Steps {
+		step := map[string]any{}
+		if s.Exec != nil {
+			e := *s.Exec
+			if e.Script != "" {
+				step["script"] = strings.Split(e.Script, "\n")
+			}
+			if e.Stdin != nil {
+				step["stdin"] = string(e.Stdin)
+			}
+			e.Script, e.Stdin = "", nil
+			step["exec"] = e
+		}
+		if s.Write != nil {
+			w := *s.Write
+			step["content"] = strings.Split(string(w.Content), "\n")
+			w.Content = nil
+			step["write"] = w
+		}
+		if s.Fetch != nil {
+			step["fetch"] = s.Fetch
+		}
+		steps = append(steps, step)
+	}
+	return map[string]any{"name": a.Name, "title": a.Title, "steps": steps}
+}
+
+func build(t *testing.T, name string, args config.Args, host Host) guest.Action {
+	t.Helper()
+	stage := &config.Stage{Actions: []*config.Action{{Name: name, Args: args}}}
+	all, err := Build(stage, nil, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[0]
+}
+
+// Every shell must be able to read the scripts that actions make.
+func TestScriptSyntax(t *testing.T) {
+	for _, g := range goldens {
+		if g.action == "shell" {
+			continue
+		}
+		for _, s := range build(t, g.action, withDefaults(t, Lookup(g.action), g.args), testHost).Steps {
+			if s.Exec == nil || s.Exec.Script == "" {
+				continue
+			}
+			for _, shell := range []string{"sh", "bash"} {
+				cmd := exec.Command(shell, "-n")
+				cmd.Stdin = strings.NewReader(s.Exec.Script)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%s: %s: %v\n%s%s", g.name, shell, err, out, s.Exec.Script)
+				}
+			}
+		}
+	}
+}
+
+func TestBuild(t *testing.T) {
+	action := func(name string, env map[string]string, args config.Args) *config.Action {
+		return &config.Action{Name: name, Args: withDefaults(t, Lookup(name), args), Env: env, Timeout: time.Minute}
+	}
+	stage := &config.Stage{
+		Image: &config.Image{Suite: "trixie", Mirror: "http://mirror.example/debian"},
+		Actions: []*config.Action{
+			action("go_vet", nil, values()),
+			action("go_vet", map[string]string{"GOTOOLCHAIN": "auto"}, values()),
+			action("custom", map[string]string{"AMBIENT_CI_x": "mine"}, values("name", "a", "args", map[string]any{"x": "y"})),
+			action("deb_get", nil, values("packages", []string{"hello"})),
+		},
+	}
+	env := map[string]string{"GOCACHE": "/elsewhere"}
+	all, err := Build(stage, env, FixedHost{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all[0].Timeout != time.Minute || all[0].Title != "go_vet ./..." {
+		t.Errorf("action = %+v", all[0])
+	}
+	checkEnv(t, all[0], map[string]string{"GOTOOLCHAIN": "local"})
+	checkEnv(t, all[1], map[string]string{"GOTOOLCHAIN": "auto"})
+	checkEnv(t, all[2], map[string]string{"AMBIENT_CI_x": "mine"})
+	if list := string(all[3].Steps[2].Write.Content); !strings.Contains(list, "] http://mirror.example/debian trixie main\n") {
+		t.Errorf("sources.list = %q, want the image's suite and mirror", list)
+	}
+}
+
+func checkEnv(t *testing.T, a guest.Action, want map[string]string) {
+	t.Helper()
+	got, _ := json.Marshal(a.Steps[0].Exec.Env)
+	if w, _ := json.Marshal(want); string(got) != string(w) {
+		t.Errorf("%s: environment %s, want %s", a.Title, got, w)
+	}
+}
+
+func TestBuildErrors(t *testing.T) {
+	debian := func(uri, suite string) Host {
+		return FixedHost{Archives: []DebianSource{{URI: uri, Suite: suite, Components: []string{"main"}}}}
+	}
+	proxy := func(p string) Host { return FixedHost{GoSettings: GoSettings{Proxy: p}} }
+	for _, c := range []struct {
+		action, want string
+		host         Host
+	}{
+		{"deb_get", "no Debian archive", FixedHost{}},
+		{"deb_get", "not http or https", debian("file:///mirror", "bookworm")},
+		{"deb_get", "not http or https", debian("http://x/ [trusted=yes]", "bookworm")},
+		{"deb_get", "not http or https", debian("http://x/\ndeb http://y/", "bookworm")},
+		{"deb_get", "which is no name", debian("http://x/", "a b")},
+		{"go_mod_download", "forbid downloads", proxy("off")},
+		{"go_mod_download", "is a directory", proxy("https://x|file:///x")},
+		{"nosuch", "no action \"nosuch\"", FixedHost{}},
+	} {
+		args := values("packages", []string{"hello"}, "dirs", []string{"."})
+		stage := &config.Stage{Image: &config.Image{}, Actions: []*config.Action{{Name: c.action, Args: args}}}
+		if _, err := Build(stage, nil, c.host); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q", c.action, err, c.want)
+		}
+	}
+}
+
+func TestPlanEnv(t *testing.T) {
+	env := Lookup("go_mod_download").PlanEnv(values())
+	got, _ := json.Marshal(env)
+	want := `{"GOFLAGS":"-mod=readonly -modcacherw","GOMODCACHE":"/ci/deps/go/mod","GOPROXY":"off","GOSUMDB":"off","GOTOOLCHAIN":"local"}`
+	if string(got) != want {
+		t.Errorf("PlanEnv = %s, want %s", got, want)
+	}
+}
