@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -21,6 +20,8 @@ type execution struct {
 	obs    stages.Observer
 	plan   *guest.Plan
 	dir    string // of the devices, removed by Close
+	base   *base  // image, accelerator and program
+	disks  []qemuvm.Disk
 	how    string // how the machine was started, for the user
 	vm     *qemuvm.VM
 	stop   chan string // a stop… constant; buffered, the first wins
@@ -77,7 +78,10 @@ func (x *execution) Close() error {
 
 func (x *execution) emit(e stages.Event) {
 	e.ID, e.Stage, e.Run = x.job.Stage.ID, x.job.Stage.ID.String(), x.job.RunID
-	e.Version, e.Time = stages.EventVersion, time.Now()
+	e.Version = stages.EventVersion
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
 	x.obs.Event(e)
 }
 
@@ -193,14 +197,13 @@ func (x *execution) trouble(ctx context.Context) <-chan error {
 	return out
 }
 
-var errHostDisk = errors.New("the host's disk is full: a device of the stage could not be written; free space in the state directory (see ambient doctor)")
-
 func hostTrouble(e qemuvm.Event) error {
+	io := e.IOError()
 	switch {
-	case e.HostDiskFull():
-		return errHostDisk
-	case e.Name == "BLOCK_IO_ERROR" && e.Stopped():
-		return fmt.Errorf("the host could not read or write a device of the stage: %s", clip(e.Reason()))
+	case io == nil:
+		return nil
+	case io.NoSpace:
+		return fmt.Errorf("%w; free some space there (ambient doctor shows how much is left)", io)
 	}
-	return nil
+	return io
 }

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"path"
 
@@ -38,12 +37,10 @@ func guestPlan(job *stages.Job, host actions.Host) (*guest.Plan, error) {
 		plan.Network = &network
 		plan.Trust = true
 	}
-	for _, a := range stage.Actions {
-		action, err := guestAction(a, host)
-		if err != nil {
-			return nil, fmt.Errorf("action %s: %w", a.Name, err)
-		}
-		plan.Actions = append(plan.Actions, action)
+	var err error
+	plan.Actions, err = actions.Build(stage, plan.Env, host)
+	if err != nil {
+		return nil, err
 	}
 	return plan, nil
 }
@@ -85,32 +82,6 @@ func planOutputs(stage *config.Stage) []guest.Output {
 	}
 	artifacts.Dir = guest.DirReceipts
 	return []guest.Output{artifacts}
-}
-
-func guestAction(a *config.Action, host actions.Host) (guest.Action, error) {
-	def := actions.Lookup(a.Name)
-	if def == nil {
-		return guest.Action{}, fmt.Errorf("no such action")
-	}
-	out := guest.Action{Name: a.Name, Title: actions.Title(a), Timeout: a.Timeout}
-	var err error
-	if out.Steps, err = def.Steps(a.Args, host); err != nil {
-		return out, err
-	}
-	env := map[string]string{}
-	if def.Env != nil {
-		maps.Copy(env, def.Env(a.Args))
-	}
-	maps.Copy(env, a.Env)
-	for _, step := range out.Steps {
-		if step.Exec == nil {
-			continue
-		}
-		merged := maps.Clone(env)
-		maps.Copy(merged, step.Exec.Env)
-		step.Exec.Env = merged
-	}
-	return out, nil
 }
 
 // execFiles is the content of the exec device.

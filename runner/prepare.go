@@ -1,0 +1,178 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/guest"
+	"github.com/ambient-ci/ambient/qemuvm"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+// prepare makes everything that the machine needs. What it makes is registered
+// for removal first.
+func (x *execution) prepare(ctx context.Context) error {
+	dir, err := x.runner.newDir()
+	if err != nil {
+		return err
+	}
+	x.dir = dir
+	x.close = append(x.close, func() { os.RemoveAll(dir) })
+	if x.base, err = x.runner.machine.ready(ctx, x.runner, x.job.Stage.Image, x.preparing); err != nil {
+		return err
+	}
+	if x.plan, err = guestPlan(x.job, x.runner.host); err != nil {
+		return err
+	}
+	return x.devices(ctx)
+}
+
+func (x *execution) preparing(text string) {
+	x.emit(stages.Event{Type: stages.StagePreparing, Text: text})
+}
+
+func (x *execution) release() {
+	for i := len(x.close) - 1; i >= 0; i-- {
+		x.close[i]()
+	}
+	x.close = nil
+}
+
+func (x *execution) device(serial string) string { return filepath.Join(x.dir, serial+".img") }
+
+// devices makes the devices in the order in which the machine gets them. The
+// list is the same for every stage.
+func (x *execution) devices(ctx context.Context) error {
+	src, err := x.runner.source(ctx, x.job.Project)
+	if err != nil {
+		return err
+	}
+	deps, err := x.union(ctx, guest.SerialDeps, append(x.job.Deps[:len(x.job.Deps):len(x.job.Deps)], x.job.Union...))
+	if err != nil {
+		return err
+	}
+	inputs, err := x.inputs(ctx)
+	if err != nil {
+		return err
+	}
+	limits := x.job.Stage.Limits
+	if total := src.Size + deps.Size + inputs.Size; total > limits.Disk {
+		return &blockdev.TooLargeError{What: "what the stage reads", Limit: limits.Disk, Size: total}
+	}
+	exec, err := x.exec(ctx)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func() error{
+		func() error { return blockdev.MakeScratch(ctx, x.device(guest.SerialScratch), limits.Disk) },
+		func() error { return blockdev.Empty(x.device(guest.SerialSecrets)) },
+		func() error { return blockdev.CreateSparse(x.device(guest.SerialArtifacts), x.outputSize()) },
+		func() error { return blockdev.CreateSparse(x.device(guest.SerialCacheOut), deviceSize(limits.Cache)) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	x.disks = []qemuvm.Disk{
+		{Serial: guest.SerialRoot, Path: x.base.root, ReadOnly: true},
+		{Serial: guest.SerialScratch, Path: x.device(guest.SerialScratch)},
+		{Serial: guest.SerialExec, Path: exec.Path, ReadOnly: true},
+		{Serial: guest.SerialSource, Path: src.Path, ReadOnly: true},
+		{Serial: guest.SerialDeps, Path: deps.Path, ReadOnly: true},
+		{Serial: guest.SerialInputs, Path: inputs.Path, ReadOnly: true},
+		{Serial: guest.SerialSecrets, Path: x.device(guest.SerialSecrets), ReadOnly: true},
+		{Serial: guest.SerialCache, Path: x.cacheIn(), ReadOnly: true},
+		{Serial: guest.SerialCacheOut, Path: x.device(guest.SerialCacheOut)},
+		{Serial: guest.SerialArtifacts, Path: x.device(guest.SerialArtifacts)},
+	}
+	return nil
+}
+
+// outputSize is the size of the device for artifacts, or for the deps of a pre
+// stage: the guest packs one or the other.
+func (x *execution) outputSize() int64 {
+	for _, o := range x.plan.Outputs {
+		if o.Serial == guest.SerialArtifacts {
+			return deviceSize(o.Limit)
+		}
+	}
+	return blockdev.MinSize
+}
+
+// deviceSize is a device that holds a limit of bytes, in whole sectors.
+func deviceSize(limit int64) int64 {
+	const sector = 512
+	return max((limit+sector-1)/sector*sector, blockdev.MinSize)
+}
+
+// union is one archive of several, at their own paths.
+func (x *execution) union(ctx context.Context, serial string, data []stages.Data) (blockdev.Archive, error) {
+	parts := make([]blockdev.Part, len(data))
+	for i, d := range data {
+		parts[i] = blockdev.Part{Name: d.From.String(), Path: d.Path}
+	}
+	return x.merge(ctx, serial, parts)
+}
+
+// inputs is one archive of the artifacts of other stages, each below its name.
+func (x *execution) inputs(ctx context.Context) (blockdev.Archive, error) {
+	parts := make([]blockdev.Part, len(x.job.Inputs))
+	for i, d := range x.job.Inputs {
+		parts[i] = blockdev.Part{Name: d.From.String(), Prefix: inputPrefix(d.From), Path: d.Path}
+	}
+	return x.merge(ctx, guest.SerialInputs, parts)
+}
+
+func (x *execution) merge(ctx context.Context, serial string, parts []blockdev.Part) (blockdev.Archive, error) {
+	path := x.device(serial)
+	if len(parts) == 0 {
+		return blockdev.Archive{Path: path}, blockdev.Empty(path)
+	}
+	archive, err := blockdev.Merge(ctx, path, parts, x.job.Stage.Limits.Disk)
+	if err != nil {
+		return archive, fmt.Errorf("its %s: %w", serial, err)
+	}
+	return archive, nil
+}
+
+// exec packs the runnable plan and what goes with it.
+func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
+	var ca []byte
+	if x.plan.Trust {
+		ca = hostCA()
+	}
+	content, err := execFiles(x.plan, ca)
+	if err != nil {
+		return blockdev.Archive{}, err
+	}
+	var files []blockdev.File
+	for name, data := range content {
+		files = append(files, blockdev.File{Name: name, Mode: 0o600, Data: data})
+	}
+	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+	return blockdev.PackFiles(ctx, x.device(guest.SerialExec), files)
+}
+
+// boot starts QEMU.
+func (x *execution) boot(ctx context.Context) error {
+	limits := x.job.Stage.Limits
+	o := x.base.options()
+	o.CPUs, o.Memory = limits.CPUs, limits.Memory
+	o.Disks = x.disks
+	o.Ports = []string{guest.PortControl, guest.PortLog}
+	o.Name = "ambient " + x.job.Stage.ID.String()
+	if networked(x.job.Stage) {
+		o.Network = &qemuvm.UserNet{}
+	}
+	vm, err := qemuvm.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	x.vm, x.how = vm, x.base.how
+	x.close = append(x.close, func() { vm.Kill(); vm.Wait() })
+	return nil
+}

@@ -1,0 +1,122 @@
+// Package runner runs one stage in one virtual machine: it makes the devices,
+// starts QEMU, talks with the guest program, and reads what came out. It
+// implements stages.Runner.
+//
+// The life of a stage is told by the files in order: prepare.go makes the
+// devices, execution.go owns the machine, session.go holds the conversation,
+// outcome.go judges, collect.go reads the outputs.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/ambient-ci/ambient/actions"
+	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/images"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+// Options are what a Runner needs to know.
+type Options struct {
+	Home *home.Home
+	// Note is told once what the user should know of this machine, such as that
+	// there is no KVM; nil: nobody.
+	Note func(text string)
+	// RequireKVM refuses to run stages under emulation.
+	RequireKVM bool
+}
+
+// Runner runs stages in QEMU machines. It is safe for concurrent use. Close it.
+type Runner struct {
+	opts    Options
+	home    *home.Home
+	store   *images.Store
+	work    string
+	release func()
+	host    actions.Host
+	machine machine
+
+	mu      sync.Mutex
+	count   int
+	sources map[string]*sourceOnce // by project
+}
+
+// New makes a Runner. It starts nothing and fetches nothing, but removes what
+// killed processes left behind.
+func New(opts Options) (*Runner, error) {
+	work, release, err := opts.Home.NewWork()
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{
+		opts: opts, home: opts.Home, work: work, release: release,
+		store:   images.Open(opts.Home),
+		sources: map[string]*sourceOnce{},
+	}
+	r.host = hostInfo()
+	return r, nil
+}
+
+// Close removes the devices of all stages. Call it when every execution is
+// closed.
+func (r *Runner) Close() error {
+	r.release()
+	return nil
+}
+
+// Start packs the inputs and starts the machine.
+func (r *Runner) Start(ctx context.Context, job *stages.Job, obs stages.Observer) (stages.Execution, error) {
+	if _, err := os.Stat(job.Dir); err != nil {
+		return nil, fmt.Errorf("the stage's directory: %w", err)
+	}
+	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{})}
+	began := time.Now()
+	err := x.prepare(ctx)
+	x.times.Prepare = time.Since(began)
+	if err == nil {
+		err = x.boot(ctx)
+	}
+	if err == nil {
+		go x.supervise(ctx)
+		return x, nil
+	}
+	if result, ok := x.users(err); ok {
+		x.finish(result)
+		return x, nil
+	}
+	x.release()
+	return nil, err
+}
+
+// users turns an error that is the user's to mend into the stage's result.
+func (x *execution) users(err error) (stages.Result, bool) {
+	r := stages.Result{Action: -1}
+	var large *blockdev.TooLargeError
+	var missing *images.PackageError
+	var conflict *blockdev.ConflictError
+	switch {
+	case errors.As(err, &large):
+		return end(r, stages.Failed, "disk", fmt.Sprintf("%v; its inputs must fit its disk of %s (disk in the limits block)",
+			err, config.FormatSize(x.job.Stage.Limits.Disk))), true
+	case errors.As(err, &missing), errors.As(err, &conflict):
+		return end(r, stages.Failed, "", err.Error()), true
+	}
+	return r, false
+}
+
+// newDir makes a directory for the devices of one stage.
+func (r *Runner) newDir() (string, error) {
+	r.mu.Lock()
+	r.count++
+	dir := filepath.Join(r.work, fmt.Sprint(r.count))
+	r.mu.Unlock()
+	return dir, os.Mkdir(dir, 0o700)
+}

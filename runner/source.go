@@ -1,0 +1,64 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/source"
+)
+
+// sourceOnce packs a project's source tree once a run, so that every stage sees
+// the same.
+type sourceOnce struct {
+	mu      sync.Mutex
+	done    bool
+	archive blockdev.Archive
+	err     error
+}
+
+// maxSource bounds a source tree where no disk limit does: the stages of a
+// project share one archive, and each compares it with its own limit.
+const maxSource = 1 << 40
+
+func (r *Runner) source(ctx context.Context, p *config.Project) (blockdev.Archive, error) {
+	r.mu.Lock()
+	once := r.sources[p.Name]
+	if once == nil {
+		once = &sourceOnce{}
+		r.sources[p.Name] = once
+	}
+	dest := filepath.Join(r.work, fmt.Sprintf("source-%d.tar", len(r.sources)))
+	r.mu.Unlock()
+
+	once.mu.Lock()
+	defer once.mu.Unlock()
+	if once.done {
+		return once.archive, once.err
+	}
+	once.archive, once.err = r.packSource(ctx, p, dest)
+	once.done = ctx.Err() == nil
+	return once.archive, once.err
+}
+
+func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string) (blockdev.Archive, error) {
+	dir := p.Source.Address
+	if !p.Source.Local {
+		var err error
+		if dir, err = source.Fetch(ctx, r.home, p.Source.Address); err != nil {
+			return blockdev.Archive{}, fmt.Errorf("source of project %s: %w", p.Name, err)
+		}
+	}
+	files, err := source.Files(ctx, dir)
+	if err != nil {
+		return blockdev.Archive{}, fmt.Errorf("source of project %s: %w", p.Name, err)
+	}
+	archive, err := blockdev.PackTree(ctx, dest, dir, files, maxSource)
+	if err != nil {
+		return archive, fmt.Errorf("source of project %s: %w", p.Name, err)
+	}
+	return archive, nil
+}
