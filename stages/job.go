@@ -96,7 +96,7 @@ func (g *Graph) Env(id config.StageID) map[string]string {
 	env := maps.Clone(defaultEnv)
 	if id.Phase == config.Plan {
 		for _, pre := range g.members(i, config.Pre) {
-			maps.Copy(env, planEnv(g.nodes[pre].stage))
+			addPlanEnv(env, g.nodes[pre].stage)
 		}
 	}
 	maps.Copy(env, g.nodes[i].stage.Env)
@@ -104,13 +104,11 @@ func (g *Graph) Env(id config.StageID) map[string]string {
 	return env
 }
 
-// planEnv returns what a pre stage's actions add to later plan stages.
-func planEnv(s *config.Stage) map[string]string {
-	env := map[string]string{}
+// addPlanEnv adds what a pre stage's actions add to later plan stages.
+func addPlanEnv(env map[string]string, s *config.Stage) {
 	for _, a := range s.Actions {
 		if d := actions.Lookup(a.Name); d != nil && d.PlanEnv != nil {
 			maps.Copy(env, d.PlanEnv(a.Args))
 		}
 	}
-	return env
 }
