@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/runner"
+	"github.com/ambient-ci/ambient/runs"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+type applyCommand struct{ *app }
+
+type applyOptions struct {
+	json        bool
+	parallelism int
+	requireKVM  bool
+	targets     []string
+	vars        variables
+}
+
+func (applyCommand) Synopsis() string { return "run the stages" }
+
+func (applyCommand) Help() string {
+	return helpText{
+		usage: "apply [-parallelism=N] [-target=STAGE] [-json] [-require-kvm]\n" +
+			"                [-var NAME=VALUE] [-var-file=FILE]",
+		about: "Runs every stage in a virtual machine of its own, as many at a time as memory and\n" +
+			"processors permit, and keeps a record of the run.\n\n" +
+			"The first interrupt asks what runs to stop, saves what is whole and ends within ten\n" +
+			"seconds; a second one kills what runs.",
+		options: append([]string{
+			"-parallelism=N", "run at most N stages at the same time",
+			"-target=STAGE", "run only this stage and what it needs; may be repeated",
+			"-json", "one event a line; the last is run_finished",
+			"-require-kvm", "refuse to emulate the processor, which is slow and no security boundary",
+		}, variableOptions...),
+		exits: []string{
+			"0", "every stage succeeded",
+			"1", "a stage failed or timed out",
+			configExit[0], configExit[1],
+			otherExit[0], otherExit[1],
+			"130", "interrupted",
+		},
+		examples: []string{
+			"ambient apply",
+			"ambient apply -target=plan.test",
+			"ambient apply -json | jq 'select(.type == \"stage_finished\")'",
+		},
+	}.String()
+}
+
+func (c applyCommand) Run(args []string) int {
+	opts, err := c.parseApply(args)
+	if err == nil {
+		err = c.run(opts)
+	}
+	return c.finish("apply", err)
+}
+
+func (c applyCommand) parseApply(args []string) (opts applyOptions, err error) {
+	fs := newFlags("apply")
+	fs.BoolVar(&opts.json, "json", false, "")
+	fs.IntVar(&opts.parallelism, "parallelism", 0, "")
+	fs.BoolVar(&opts.requireKVM, "require-kvm", false, "")
+	fs.Func("target", "", func(s string) error { opts.targets = append(opts.targets, s); return nil })
+	opts.vars.register(fs)
+	operands, err := c.parse(fs, args)
+	if err == nil {
+		err = wantOperands(operands, 0, 0, "")
+	}
+	if err == nil && (opts.parallelism < 0 || opts.parallelism == 0 && given(fs, "parallelism")) {
+		err = usagef("-parallelism=%d: at least one stage must be able to run.", opts.parallelism)
+	}
+	return opts, err
+}
+
+func (c applyCommand) run(opts applyOptions) error {
+	l, err := c.load(opts.vars)
+	if err != nil {
+		return err
+	}
+	if l, err = l.targets(opts.targets); err != nil {
+		return err
+	}
+	v := c.newView(opts.json)
+	ctx, kill, stop := interrupts(c.ctx, c.signals, c.out.failed(), v.Note)
+	defer stop()
+	r := &applyRun{applyCommand: c, opts: opts, loaded: l, view: v, kill: kill}
+	err = r.run(ctx)
+	v.Close()
+	if r.done && !opts.json {
+		c.out.printf("%s", r.summary().text(c.out))
+	}
+	return err
+}
+
+// applyRun is one run of a configuration.
+type applyRun struct {
+	applyCommand
+	*loaded
+	opts   applyOptions
+	view   view
+	kill   <-chan struct{}
+	record *runs.Writer
+	tails  tails
+	result stages.RunResult
+	done   bool // result is there
+}
+
+// run runs the stages and closes the record. The error is the run's outcome, or
+// ours when there is none or the record is not whole.
+func (r *applyRun) run(ctx context.Context) (err error) {
+	h, err := r.home()
+	if err != nil {
+		return err
+	}
+	engine, closeEngine, err := r.parts.newRunner(runner.Options{Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := closeEngine(); err == nil {
+			err = cerr
+		}
+	}()
+	if r.record, err = runs.NewStore(h).Create(r.info()); err != nil {
+		return err
+	}
+	defer r.record.Close()
+	if err := writePlan(r.record.Dir(), r.loaded); err != nil {
+		return r.record.Fail(err)
+	}
+	r.result = r.graph.Run(ctx, stages.RunOptions{
+		Runner:      engine,
+		Observer:    stages.ObserverFunc(r.event),
+		RunID:       r.record.ID(),
+		Capacity:    r.parts.capacity(),
+		Parallelism: r.opts.parallelism,
+		Dir:         r.record.StageDir,
+		Kill:        r.kill,
+	})
+	r.done = true
+	if err := r.record.Finish(r.result); err != nil {
+		r.view.Note("Warning: " + err.Error())
+		if r.result.Outcome == stages.Succeeded {
+			return err
+		}
+	}
+	return r.outcome()
+}
+
+func (r *applyRun) outcome() error {
+	if r.result.Outcome == stages.Succeeded {
+		return nil
+	}
+	return &outcomeError{r.result.Outcome}
+}
+
+// event passes an event on, first to the record.
+func (r *applyRun) event(e stages.Event) {
+	r.record.Event(e)
+	r.tails.Event(e)
+	r.view.Event(e)
+}
+
+func (r *applyRun) info() runs.Info {
+	var ids []config.StageID
+	for _, s := range r.graph.Order() {
+		ids = append(ids, s.ID)
+	}
+	return runs.Info{Directory: r.cfg.Dir, Stages: ids}
+}
+
+func (r *applyRun) summary() summary {
+	s := summary{
+		run: r.record.ID(), outcome: r.result.Outcome, duration: r.result.Duration.Seconds(),
+		dir: r.record.Dir(), tail: r.tails.of,
+	}
+	for _, st := range r.result.Stages {
+		s.stages = append(s.stages, st.Record())
+	}
+	return s
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"os"
+
+	"github.com/ambient-ci/ambient/actions"
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+// loaded is a configuration that has no errors, and its graph.
+type loaded struct {
+	cfg   *config.Config
+	graph *stages.Graph
+}
+
+// load reads and checks the configuration and prints what is wrong with it.
+// The error is errConfiguration when that is more than warnings.
+func (a *app) load(vars variables) (*loaded, error) {
+	l, diags, err := a.check(vars)
+	if err != nil {
+		return nil, err
+	}
+	diags.print(a.err)
+	if diags.diags.HasErrors() {
+		return nil, errConfiguration
+	}
+	return l, nil
+}
+
+// check is load without printing: with errors among the diagnostics, there is
+// nothing loaded.
+func (a *app) check(vars variables) (*loaded, diagnostics, error) {
+	dir, err := a.dir()
+	if err != nil {
+		return nil, diagnostics{}, err
+	}
+	cfg, diags := config.Load(dir, a.configOptions(vars))
+	if diags.HasErrors() {
+		return nil, diagnostics{cfg, diags}, nil
+	}
+	graph, more := stages.Build(cfg)
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return nil, diagnostics{cfg, diags}, nil
+	}
+	return &loaded{cfg, graph}, diagnostics{cfg, diags}, nil
+}
+
+func (a *app) configOptions(vars variables) config.Options {
+	opts := config.Options{
+		Actions: actions.Schemas(),
+		Vars:    vars.values,
+		Environ: os.Environ(),
+		Version: programVersion(),
+	}
+	for _, f := range vars.files {
+		opts.VarFiles = append(opts.VarFiles, a.path(f))
+	}
+	return opts
+}
+
+// actionTitle is what an action is called in a plan: "go_build ./...".
+func actionTitle(action *config.Action) string {
+	if d := actions.Lookup(action.Name); d != nil && d.Title != nil {
+		if title := d.Title(action.Args); title != "" {
+			return title
+		}
+	}
+	return action.Name
+}

@@ -1,0 +1,234 @@
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ambient-ci/ambient"
+
+// anything allows every package of the module.
+const anything = "*"
+
+// siblings says which packages of this module a package may import. A package
+// may also import those below its own directory. What is not listed may import
+// nothing, so that a new package needs a decision.
+var siblings = map[string]struct {
+	allowed []string
+	reason  string
+}{
+	"home":              {nil, "it is the ground that others stand on"},
+	"guest":             {nil, "both halves of the protocol share it, and the guest program must stay small"},
+	"guest/agent":       {[]string{"guest"}, "it is PID 1 of a machine: what it links runs in every stage"},
+	"guest/program":     {[]string{"home", "guest"}, "it only hands out the guest program"},
+	"cmd/ambient-guest": {[]string{"guest", "guest/agent"}, "it is PID 1 of a machine: what it links runs in every stage"},
+	"config":            {nil, "the language knows neither machines nor actions, so that it can be checked anywhere"},
+	"qemuvm":            {nil, "it runs one machine and must not know what for"},
+	"blockdev":          {nil, "it reads what hostile guests wrote and must be judged alone"},
+	"source":            {[]string{"home"}, "it lists and fetches files"},
+	"images":            {[]string{"home"}, "it fetches and builds images"},
+	"actions":           {[]string{"config", "guest"}, "an action declares; it runs nothing on the host"},
+	"stages":            {[]string{"config", "actions"}, "the graph must be testable without machines"},
+	"stages/fakerunner": {[]string{"config", "stages", "guest"}, "it stands for a runner without machines"},
+	"stages/runnertest": {[]string{"config", "stages", "actions", "guest"}, "it is the suite that every runner passes"},
+	"runs":              {[]string{"config", "stages", "home"}, "the record is read without starting anything"},
+	"runner":            {[]string{"actions", "blockdev", "config", "guest", "guest/program", "home", "images", "qemuvm", "source", "stages"}, "it is the glue below the command line"},
+	"cmd/ambient":       {[]string{anything}, "the command line joins everything"},
+	"internal/docgen":   {[]string{"config", "actions"}, "the reference is made from the schema alone"},
+	"internal/archtest": {nil, "it looks at sources"},
+}
+
+// foreign says who may import a package from elsewhere.
+var foreign = []struct {
+	prefix  string
+	allowed []string
+	reason  string
+}{
+	{"github.com/hashicorp/hcl/", []string{"config", "cmd/ambient"}, "the language can be exchanged or extended only while its library stays behind config and the renderer"},
+	{"github.com/zclconf/go-cty", []string{"config", "cmd/ambient"}, "values leave config as plain Go values"},
+	{"github.com/mitchellh/cli", []string{"cmd/ambient"}, "the library is archived and must stay easy to replace"},
+	{"testing", []string{"stages/runnertest"}, "test code does not belong in the program"},
+}
+
+// stdOnly are the packages that import nothing from elsewhere.
+var stdOnly = []string{"guest", "guest/agent", "cmd/ambient-guest"}
+
+type goPackage struct {
+	ImportPath string
+	Dir        string
+	Imports    []string
+	GoFiles    []string
+}
+
+func (p goPackage) name() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+// packages lists the module's packages with what they import, tests aside.
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Imports,GoFiles", module+"/...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.GoFiles) > 0 {
+			all = append(all, p)
+		}
+	}
+	if len(all) < 5 {
+		t.Fatalf("go list found only %d packages", len(all))
+	}
+	return all
+}
+
+func TestImportsOfSiblings(t *testing.T) {
+	for _, p := range packages(t) {
+		rule, known := siblings[p.name()]
+		if !known {
+			t.Errorf("%s is a new package: say in internal/archtest what it may import, and why", p.name())
+			continue
+		}
+		for _, imported := range p.Imports {
+			name, ours := strings.CutPrefix(imported, module+"/")
+			if ours && !slices.Contains(rule.allowed, anything) && !slices.Contains(rule.allowed, name) {
+				t.Errorf("%s imports %s; it may import %v, because %s", p.name(), name, rule.allowed, rule.reason)
+			}
+		}
+	}
+}
+
+func TestForeignImports(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			for _, rule := range foreign {
+				if matches(imported, rule.prefix) && !slices.Contains(rule.allowed, p.name()) {
+					t.Errorf("%s imports %s; only %v may, because %s", p.name(), imported, rule.allowed, rule.reason)
+				}
+			}
+			first, _, _ := strings.Cut(imported, "/")
+			if slices.Contains(stdOnly, p.name()) && strings.Contains(first, ".") && !strings.HasPrefix(imported, module) {
+				t.Errorf("%s imports %s; it may import the standard library only, because it runs as PID 1 in every machine", p.name(), imported)
+			}
+		}
+	}
+}
+
+func matches(imported, prefix string) bool {
+	return imported == strings.TrimSuffix(prefix, "/") || strings.HasPrefix(imported, strings.TrimSuffix(prefix, "/")+"/")
+}
+
+// printing are the functions and variables that only a command may use.
+var printing = map[string]string{
+	"os.Exit":     "a deferred clean-up would not run: return an error and let main decide",
+	"log.Fatal":   "it exits; return an error",
+	"log.Fatalf":  "it exits; return an error",
+	"log.Fatalln": "it exits; return an error",
+	"log.Print":   "a library does not print: return it or report an event",
+	"log.Printf":  "a library does not print: return it or report an event",
+	"log.Println": "a library does not print: return it or report an event",
+	"fmt.Print":   "a library does not print: return it or report an event",
+	"fmt.Printf":  "a library does not print: return it or report an event",
+	"fmt.Println": "a library does not print: return it or report an event",
+	"os.Stdout":   "a library does not print: take an io.Writer",
+	"os.Stderr":   "a library does not print: take an io.Writer",
+}
+
+func TestOnlyCommandsPrintAndExit(t *testing.T) {
+	for _, p := range packages(t) {
+		command := strings.HasPrefix(p.name(), "cmd/") || p.name() == "internal/docgen"
+		for _, file := range p.GoFiles {
+			for _, use := range uses(t, filepath.Join(p.Dir, file)) {
+				reason, bad := printing[use.name]
+				if bad && !command {
+					t.Errorf("%s:%d uses %s: %s", filepath.Join(p.name(), file), use.line, use.name, reason)
+				}
+				if use.name == "os.Exit" && command && file != "main.go" {
+					t.Errorf("%s:%d uses os.Exit: only main.go of a command may, so that the exit status is decided in one place", filepath.Join(p.name(), file), use.line)
+				}
+			}
+		}
+	}
+}
+
+type use struct {
+	name string
+	line int
+}
+
+// uses returns every selector "package.Name" of a file, by the package's own
+// name.
+func uses(t *testing.T, path string) []use {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{} // local name -> import path
+	for _, spec := range file.Imports {
+		p, _ := strconv.Unquote(spec.Path.Value)
+		local := p[strings.LastIndex(p, "/")+1:]
+		if spec.Name != nil {
+			local = spec.Name.Name
+		}
+		names[local] = p
+	}
+	var all []use
+	ast.Inspect(file, func(n ast.Node) bool {
+		sel, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if id, ok := sel.X.(*ast.Ident); ok && names[id.Name] != "" {
+			all = append(all, use{names[id.Name] + "." + sel.Sel.Name, fset.Position(sel.Pos()).Line})
+		}
+		return true
+	})
+	return all
+}
+
+const (
+	mostLines     = 400
+	mostMainLines = 60
+)
+
+func TestFilesAreShort(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, file := range p.GoFiles {
+			data, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Join(p.name(), file)
+			lines := bytes.Count(data, []byte("\n"))
+			if lines > mostLines {
+				t.Errorf("%s has %d lines; at most %d, because a file is one thought: split it by subject", name, lines, mostLines)
+			}
+			if name == "cmd/ambient/main.go" && lines > mostMainLines {
+				t.Errorf("%s has %d lines; at most %d, because main only joins the process to the program", name, lines, mostMainLines)
+			}
+		}
+	}
+}
