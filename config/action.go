@@ -60,7 +60,7 @@ func stagesOf(phases []Phase) string { return andPhases(phases) + " stages" }
 
 // spec makes a row of the tables of the language from a schema.
 func (s *ActionSchema) spec() *blockSpec {
-	spec := &blockSpec{Name: s.Name, Args: paramSpecs(s.Params)}
+	spec := &blockSpec{Name: s.Name, Action: true, Args: paramSpecs(s.Params)}
 	for _, extra := range projectSpec.block(string(Plan)).block("action").Args {
 		if spec.arg(extra.Name) == nil {
 			spec.Args = append(spec.Args, extra)
@@ -104,7 +104,7 @@ func (l *loader) actionExtras(act *Action, schema *ActionSchema, b *hclsyntax.Bl
 }
 
 func (l *loader) timeout(a *hclsyntax.Attribute, in *instance) time.Duration {
-	v, ok := l.plain(a.Expr, scope{in: in, why: "timeout"})
+	v, ok := l.plain(a.Expr, scope{in: in})
 	if !ok || v.IsNull() {
 		return 0
 	}

@@ -140,20 +140,28 @@ func (l *loader) parseFile(name string) {
 func (l *loader) parse(src []byte, shown string) *hclsyntax.Body {
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n"))
 	l.cfg.files[shown] = &hcl.File{Bytes: src, Body: &hclsyntax.Body{}}
-	tokens, diags := hclsyntax.LexConfig(src, shown, hcl.InitialPos)
+	tokens, _ := hclsyntax.LexConfig(src, shown, hcl.InitialPos)
 	if d := checkNesting(tokens); d != nil {
 		l.add(d)
 		return nil
 	}
-	if diags.HasErrors() {
-		l.add(diags...)
-		return nil
-	}
 	file, diags := hclsyntax.ParseConfig(src, shown, hcl.InitialPos)
-	l.add(diags...)
+	l.add(syntaxErrors(diags)...)
 	l.cfg.files[shown] = file
 	body, _ := file.Body.(*hclsyntax.Body)
 	return body
+}
+
+// syntaxErrors drops what follows from a quote that is not closed: the parser
+// then takes code for text and text for code.
+func syntaxErrors(diags Diagnostics) Diagnostics {
+	for i, d := range diags {
+		if d.Summary == "Invalid multi-line string" {
+			d.Summary, d.Detail = "Unterminated string", "The closing quote of this text is missing. Texts of several lines are written <<-EOT … EOT."
+			return diags[:i+1]
+		}
+	}
+	return diags
 }
 
 // fileRange is the beginning of a file.

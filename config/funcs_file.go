@@ -35,9 +35,9 @@ const (
 func fileFunctions(root *os.Root, others map[string]function.Function) map[string]function.Function {
 	t := tree{root}
 	own := map[string]function.Function{
-		"file":       textFunc(t.text),
-		"filebase64": textFunc(t.base64),
-		"filesha256": textFunc(t.sha256),
+		"file":       textFunc("path", t.text),
+		"filebase64": textFunc("path", t.base64),
+		"filesha256": textFunc("path", t.sha256),
 		"fileexists": t.existsFunc(),
 		"fileset":    t.setFunc(),
 	}

@@ -26,14 +26,14 @@ func param(name string, t cty.Type) function.Parameter {
 }
 
 // textFunc makes a function of a string to a string.
-func textFunc(f func(string) (string, error)) function.Function {
+func textFunc(name string, f func(string) (string, error)) function.Function {
 	return function.New(&function.Spec{
-		Params: []function.Parameter{param("str", cty.String)},
+		Params: []function.Parameter{param(name, cty.String)},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			s, err := f(args[0].AsString())
 			if err != nil {
-				return cty.DynamicVal, err
+				return cty.DynamicVal, function.NewArgError(0, err)
 			}
 			return cty.StringVal(s), nil
 		},

@@ -59,16 +59,16 @@ var library = map[string]function.Function{
 	"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc,
 	"sort": stdlib.SortFunc, "sum": sumFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 
-	"base64decode": textFunc(decodeBase64),
-	"base64encode": textFunc(func(s string) (string, error) { return base64.StdEncoding.EncodeToString([]byte(s)), nil }),
+	"base64decode": textFunc("str", decodeBase64),
+	"base64encode": textFunc("str", func(s string) (string, error) { return base64.StdEncoding.EncodeToString([]byte(s)), nil }),
 	"csvdecode":    stdlib.CSVDecodeFunc,
 	"jsondecode":   stdlib.JSONDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
-	"urlencode":  textFunc(encodeURL),
+	"urlencode":  textFunc("str", encodeURL),
 	"yamldecode": ctyyaml.YAMLDecodeFunc, "yamlencode": ctyyaml.YAMLEncodeFunc,
 
-	"md5": textFunc(hexOf("md5")), "sha1": textFunc(hexOf("sha1")), "sha256": textFunc(hexOf("sha256")), "sha512": textFunc(hexOf("sha512")),
+	"md5": textFunc("str", hexOf("md5")), "sha1": textFunc("str", hexOf("sha1")), "sha256": textFunc("str", hexOf("sha256")), "sha512": textFunc("str", hexOf("sha512")),
 
-	"basename": textFunc(baseName), "dirname": textFunc(dirName),
+	"basename": textFunc("path", baseName), "dirname": textFunc("path", dirName),
 
 	"tobool": stdlib.MakeToFunc(cty.Bool), "tonumber": stdlib.MakeToFunc(cty.Number), "tostring": stdlib.MakeToFunc(cty.String),
 	"tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)),

@@ -54,7 +54,7 @@ func (l *loader) imageSuite(img *Image, c content) bool {
 	if a == nil {
 		return true
 	}
-	v, ok := l.plainAs(a.Expr, cty.String, scope{why: "an image block"})
+	v, ok := l.plainAs(a.Expr, cty.String, scope{})
 	if !ok {
 		return false
 	}
@@ -71,7 +71,7 @@ func (l *loader) imagePackages(img *Image, c content) bool {
 	if a == nil {
 		return true
 	}
-	v, ok := l.plainAs(a.Expr, cty.List(cty.String), scope{why: "an image block"})
+	v, ok := l.plainAs(a.Expr, cty.List(cty.String), scope{})
 	if !ok {
 		return false
 	}
@@ -92,7 +92,7 @@ func (l *loader) imageMirror(img *Image, c content) bool {
 	if a == nil {
 		return true
 	}
-	v, ok := l.plain(a.Expr, scope{why: "an image block"})
+	v, ok := l.plain(a.Expr, scope{})
 	if !ok || v.IsNull() {
 		return ok
 	}

@@ -80,7 +80,7 @@ func (l *loader) declareLimits(b *hclsyntax.Block) {
 	n.eval = func() cty.Value {
 		lim := DefaultLimits()
 		lim.Name = b.Labels[0]
-		ok := l.applyLimits(&lim, c, scope{why: "a limits block"})
+		ok := l.applyLimits(&lim, c, scope{})
 		l.limitsByName[lim.Name] = lim
 		if !ok {
 			return cty.DynamicVal

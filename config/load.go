@@ -105,7 +105,8 @@ func (l *loader) open() bool {
 
 func (l *loader) load() {
 	l.parseDir()
-	if l.tooOld() || l.diags.HasErrors() {
+	unreadable := l.diags.HasErrors()
+	if l.tooOld() || unreadable {
 		return
 	}
 	l.functions = functions(l.root)
@@ -128,6 +129,8 @@ func (l *loader) declareAll() {
 
 func (l *loader) declareBlock(b *hclsyntax.Block) {
 	switch b.Type {
+	case ambientSpec.Name:
+		l.read(ambientSpec, b.Body, b.DefRange())
 	case variableSpec.Name:
 		l.declareVariable(b)
 	case localsSpec.Name:

@@ -20,7 +20,7 @@ func (l *loader) declareLocals(b *hclsyntax.Block) {
 			continue
 		}
 		n.eval = func() cty.Value {
-			v, _ := l.eval(a.Expr, scope{why: "a locals block"})
+			v, _ := l.eval(a.Expr, scope{})
 			if sizeOf(v, maxValue) > maxValue {
 				l.add(Errorf(exprRange(a), "Value too large", "A local can hold at most %s.", FormatSize(maxValue)))
 				return cty.DynamicVal

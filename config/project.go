@@ -132,7 +132,7 @@ func (l *loader) expand(s *stageDecl) {
 	}
 	s.broken = true
 	a := s.content.attrs["for_each"]
-	v, ok := l.plain(a.Expr, scope{why: "for_each"})
+	v, ok := l.plain(a.Expr, scope{})
 	if !ok || !l.checkForEach(v, exprRange(a)) {
 		return
 	}
@@ -169,7 +169,7 @@ func (l *loader) checkForEach(v cty.Value, at Range) bool {
 
 // evaluateProject evaluates a project and all its stages.
 func (l *loader) evaluateProject(p *projectDecl) *Project {
-	sc := scope{why: "a project block"}
+	sc := scope{}
 	out := &Project{Name: p.name, Range: p.block.DefRange(), Source: l.source(p, sc)}
 	base := stageBase{
 		image:  l.stageImage(builtIn, p.content, sc),

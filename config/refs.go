@@ -37,7 +37,7 @@ func (r *refSet) add(id StageID, kind RefKind, rng Range) {
 // evaluator its value.
 func (l *loader) resolveStage(tr hcl.Traversal, sc scope, ctx *hcl.EvalContext) bool {
 	if sc.refs == nil {
-		l.add(Errorf(tr.SourceRange(), "Reference to a stage not allowed here", "Stages can be referred to in \"after\", in \"env\" of a stage and in the arguments of actions, and not in %s.", sc.why))
+		l.add(Errorf(tr.SourceRange(), "Reference to a stage not allowed here", "Stages can be referred to in \"after\", in \"env\" of a stage and in the arguments of actions only."))
 		return false
 	}
 	path, d := l.parseStage(tr, sc.in.decl.project)
@@ -211,7 +211,7 @@ func (s *stageDecl) reference() cty.Value {
 // value, those of sensitive variables are not.
 func (l *loader) evalRefs(e hclsyntax.Expression, in *instance, refs *refSet) (cty.Value, bool) {
 	var paths []stagePath
-	v, ok := l.eval(e, scope{in: in, refs: &paths, why: "an action"})
+	v, ok := l.eval(e, scope{in: in, refs: &paths})
 	v, used := stripStages(v)
 	for _, path := range paths {
 		if d := checkArtifacts(in, path); d != nil {
@@ -305,7 +305,7 @@ func (l *loader) after(in *instance, c content) []Ref {
 
 func (l *loader) afterOne(in *instance, e hclsyntax.Expression, refs *refSet) {
 	var paths []stagePath
-	v, ok := l.eval(e, scope{in: in, refs: &paths, why: "after"})
+	v, ok := l.eval(e, scope{in: in, refs: &paths})
 	if !ok {
 		return
 	}
@@ -316,7 +316,7 @@ func (l *loader) afterOne(in *instance, e hclsyntax.Expression, refs *refSet) {
 	}
 	for _, path := range paths {
 		if slices.Index(Phases, path.decl.phase) > slices.Index(Phases, in.decl.phase) {
-			l.add(Errorf(path.rng, "Later phase", "A %s stage can not run after a %s stage: phases run in the order %s.", in.decl.phase, path.decl.phase, andPhases(Phases)))
+			l.add(Errorf(path.rng, "Later phase", "A %s stage can not run after a %s stage: phases run in the order pre, plan, post.", in.decl.phase, path.decl.phase))
 			continue
 		}
 		for _, target := range path.targets(used) {

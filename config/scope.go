@@ -110,7 +110,6 @@ func names[V any](m map[string]V) []string {
 type scope struct {
 	in   *instance    // the stage it stands in, nil outside
 	refs *[]stagePath // collects references to stages; nil: not allowed here
-	why  string       // where the expression stands, for messages
 }
 
 // sensitiveMark marks what was made from a sensitive variable.
@@ -264,7 +263,7 @@ func step(tr hcl.Traversal, i int) (string, Range, bool) {
 	}
 	switch s := tr[i].(type) {
 	case hcl.TraverseAttr:
-		return s.Name, s.SrcRange, true
+		return s.Name, afterDot(s), true
 	case hcl.TraverseIndex:
 		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
 			return s.Key.AsString(), s.SrcRange, true
@@ -273,11 +272,21 @@ func step(tr hcl.Traversal, i int) (string, Range, bool) {
 	return "", Range{}, false
 }
 
+// afterDot returns the place of the name itself.
+func afterDot(s hcl.TraverseAttr) Range {
+	r := s.SrcRange
+	if r.End.Byte-r.Start.Byte == len(s.Name)+1 {
+		r.Start.Byte++
+		r.Start.Column++
+	}
+	return r
+}
+
 func (l *loader) resolveEach(tr hcl.Traversal, sc scope, vals map[string]map[string]cty.Value) bool {
 	name, rng, ok := step(tr, 1)
 	switch {
 	case sc.in == nil || sc.in.key == "":
-		l.add(Errorf(tr.SourceRange(), "Reference outside for_each", "each.key and each.value exist in stages with for_each, and not in %s.", sc.why))
+		l.add(Errorf(tr.SourceRange(), "Reference outside for_each", "each.key and each.value exist in stages that have the argument for_each, and only there."))
 		return false
 	case !ok:
 		l.add(Errorf(tr.SourceRange(), "Incomplete reference", "Write each.key or each.value."))

@@ -31,6 +31,18 @@ type blockSpec struct {
 	Open    bool   // arguments and blocks of any name: someone else checks them
 	Later   string // not in this version: what to do instead
 	Never   string // known elsewhere, not allowed here: why
+	Action  bool   // an action's arguments, not a block's
+}
+
+// title names the block at the beginning of a sentence.
+func (s *blockSpec) title() string {
+	switch {
+	case s.Name == "":
+		return "A configuration"
+	case s.Action:
+		return fmt.Sprintf("The action %q", s.Name)
+	}
+	return fmt.Sprintf("The block %q", s.Name)
 }
 
 func (s *blockSpec) arg(name string) *argSpec {
@@ -81,17 +93,19 @@ func (c content) of(kind string) []*hclsyntax.Block {
 func (s *blockSpec) read(body *hclsyntax.Body, header Range) (content, Diagnostics) {
 	c := content{attrs: map[string]*hclsyntax.Attribute{}}
 	var diags Diagnostics
+	meant := map[string]bool{} // what unknown arguments were probably meant to be
 	for _, a := range sortedAttrs(body) {
 		if d := s.checkAttr(a); d != nil {
 			diags = append(diags, d)
+			meant[nearest(a.Name, s.argNames())] = true
 			continue
 		}
 		c.attrs[a.Name] = a
 		c.sorted = append(c.sorted, a)
 	}
 	for _, a := range s.Args {
-		if a.Required && body.Attributes[a.Name] == nil {
-			diags = append(diags, Errorf(header, "Missing argument", "%s needs the argument %q (%s): %s", article(s.Name), a.Name, a.Type, a.Doc))
+		if a.Required && body.Attributes[a.Name] == nil && !meant[a.Name] {
+			diags = append(diags, Errorf(header, "Missing argument", "%s needs the argument %q (%s): %s", s.title(), a.Name, a.Type, a.Doc))
 		}
 	}
 	first := map[string]*hclsyntax.Block{}
@@ -135,15 +149,24 @@ func (s *blockSpec) checkAttr(a *hclsyntax.Attribute) *Diagnostic {
 		}
 		return Errorf(a.NameRange, "Block written as argument", "%q is a block. Write it without the equals sign:\n  %s { … }", a.Name, b.header())
 	}
-	return Errorf(a.NameRange, "Unknown argument", "%s has no argument %q. %s", article(s.Name), a.Name, s.suggestArg(a.Name))
+	return Errorf(a.NameRange, "Unknown argument", "%s has no argument %q. %s", s.title(), a.Name, s.suggestArg(a.Name))
 }
 
-func (s *blockSpec) suggestArg(name string) string {
+// argNames returns the arguments that this version supports.
+func (s *blockSpec) argNames() []string {
 	var names []string
 	for _, a := range s.Args {
 		if a.Later == "" {
 			names = append(names, a.Name)
 		}
+	}
+	return names
+}
+
+func (s *blockSpec) suggestArg(name string) string {
+	names := s.argNames()
+	if len(names) == 0 && s.Name == "" {
+		return "Values of your own stand in a block:\n  locals {\n    " + name + " = …\n  }"
 	}
 	for _, b := range s.Blocks {
 		if nearest(name, append(names, b.Name)) == b.Name && b.Later+b.Never == "" {
@@ -169,7 +192,7 @@ func (s *blockSpec) checkBlock(b, first *hclsyntax.Block) *Diagnostic {
 	case spec.Never != "":
 		return Errorf(b.TypeRange, "Block not allowed here", "%s", spec.Never)
 	case spec.Single && first != nil:
-		return Errorf(b.DefRange(), "Duplicate block", "%s can hold one %q block only, and one stands already at %s. Merge the two.", article(s.Name), b.Type, place(first.DefRange()))
+		return Errorf(b.DefRange(), "Duplicate block", "%s can hold one %q block only, and one stands already at %s. Merge the two.", s.title(), b.Type, place(first.DefRange()))
 	}
 	return spec.checkLabels(b)
 }
@@ -181,11 +204,7 @@ func (s *blockSpec) unknownBlock(b *hclsyntax.Block) *Diagnostic {
 			names = append(names, k.Name)
 		}
 	}
-	where := article(s.Name) + " has no block"
-	if s.Name == "" {
-		where = "A configuration has no block"
-	}
-	return Errorf(b.TypeRange, "Unknown block", "%s %q. %s", where, b.Type, orList(names, b.Type, "blocks"))
+	return Errorf(b.TypeRange, "Unknown block", "%s has no block %q. %s", s.title(), b.Type, orList(names, b.Type, "blocks"))
 }
 
 func (s *blockSpec) checkLabels(b *hclsyntax.Block) *Diagnostic {
@@ -194,7 +213,7 @@ func (s *blockSpec) checkLabels(b *hclsyntax.Block) *Diagnostic {
 		at := b.LabelRanges[len(s.Labels)]
 		return Errorf(at, "Too many labels", "Write %s { … }.", s.header())
 	case len(b.Labels) < len(s.Labels):
-		return Errorf(b.DefRange(), "Missing label", "%s block needs a %s: write %s { … }.", article(s.Name), s.Labels[len(b.Labels)], s.header())
+		return Errorf(b.DefRange(), "Missing label", "%s needs a %s: write %s { … }.", s.title(), s.Labels[len(b.Labels)], s.header())
 	}
 	for i, label := range b.Labels {
 		if !validName(label) {
@@ -223,17 +242,6 @@ func validName(s string) bool {
 // later reports what the language knows and this version does not do.
 func later(at Range, what, name, remedy string) *Diagnostic {
 	return Errorf(at, "Not supported by this version", "This version of ambient does not support the %s %q. %s", what, name, remedy)
-}
-
-// article puts "A" or "An" before the name of a block.
-func article(name string) string {
-	switch {
-	case name == "":
-		return "A configuration"
-	case strings.ContainsRune("aeiou", rune(name[0])):
-		return "An " + name
-	}
-	return "A " + name
 }
 
 // exprRange returns where an argument's value stands.

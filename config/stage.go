@@ -20,7 +20,7 @@ type stageBase struct {
 // stage evaluates one instance of a stage.
 func (l *loader) stage(in *instance, base stageBase) *Stage {
 	c := in.decl.content
-	sc := scope{in: in, why: "this argument of a stage"}
+	sc := scope{in: in}
 	s := &Stage{
 		ID:      in.id,
 		Image:   l.stageImage(base.image, c, sc),

@@ -10,19 +10,23 @@ import (
 )
 
 // nearest returns the name that given was probably meant to be, "" when none is
-// near. Case, and "-" for "_", count less than other differences.
+// near. Case, and "-" for "_", do not
+// count, and a wrong first letter counts more.
 func nearest(given string, names []string) string {
-	best, bestDist := "", 3
-	if len(given) <= 3 {
-		bestDist = 2
+	if len(given) < 2 || len(given) > 2*maxName {
+		return ""
 	}
+	best, least := "", 2*min(1+len(given)/4, 3)+1
 	for _, name := range names {
-		dist := levenshtein.Distance(given, name, nil)
-		if fold(given) == fold(name) {
-			dist = 0
+		if name == "" || len(name) > 2*maxName {
+			continue
 		}
-		if dist < bestDist {
-			best, bestDist = name, dist
+		dist := 2 * levenshtein.Distance(fold(given), fold(name), nil)
+		if given[0] != name[0] {
+			dist++
+		}
+		if dist < least {
+			best, least = name, dist
 		}
 	}
 	return best

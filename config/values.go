@@ -15,9 +15,35 @@ import (
 func convertTo(v cty.Value, want cty.Type) (cty.Value, error) {
 	out, err := convert.Convert(v, want)
 	if err != nil {
+		if err := elementError(v, want); err != nil {
+			return cty.DynamicVal, err
+		}
 		return cty.DynamicVal, fmt.Errorf("%s is needed, and this is %s", typeName(want), typeName(v.Type()))
 	}
 	return out, nil
+}
+
+// elementError names the first element of a collection that does not fit, nil
+// if the collection itself does not.
+func elementError(v cty.Value, want cty.Type) error {
+	t := v.Type()
+	lists := (want.IsListType() || want.IsSetType()) && (t.IsTupleType() || t.IsListType() || t.IsSetType())
+	maps := want.IsMapType() && (t.IsObjectType() || t.IsMapType())
+	if !lists && !maps || v.IsNull() || !v.IsKnown() {
+		return nil
+	}
+	n := 0
+	for k, e := range v.Elements() {
+		n++
+		if _, err := convertTo(e, want.ElementType()); err == nil {
+			continue
+		} else if maps {
+			return fmt.Errorf("element %q: %w", k.AsString(), err)
+		} else {
+			return fmt.Errorf("element %d: %w", n, err)
+		}
+	}
+	return nil
 }
 
 // typeName returns a type for a sentence: "a string", "a list of strings".

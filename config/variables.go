@@ -305,7 +305,7 @@ func (l *loader) validateVariables() {
 }
 
 func (l *loader) validate(v *variable, c content) {
-	sc := scope{why: "a validation"}
+	sc := scope{}
 	cond := c.attrs["condition"]
 	got, ok := l.eval(cond.Expr, sc)
 	if !ok || !got.IsWhollyKnown() {

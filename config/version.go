@@ -15,6 +15,9 @@ func (l *loader) tooOld() bool {
 			if b.Type != ambientSpec.Name {
 				continue
 			}
+			if first != nil && first.TypeRange.Filename == b.TypeRange.Filename {
+				continue // reported with the other blocks of this file
+			}
 			if first != nil {
 				l.add(Errorf(b.DefRange(), "Duplicate block", "One \"ambient\" block stands already at %s. Merge the two.", place(first.DefRange())))
 				continue

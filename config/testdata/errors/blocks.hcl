@@ -1,0 +1,47 @@
+projct "a" {} # ERROR: Unknown block
+matrix {} # ERROR: Not supported by this version
+secret "ssh" "deploy" {} # ERROR: Not supported by this version
+action "mine" {} # ERROR: Not supported by this version
+answer = 42 # ERROR: Unknown argument
+locals = {} # ERROR: Block written as argument
+project {} # ERROR: Missing label
+project "a" "b" {} # ERROR: Too many labels
+project "1a" {} # ERROR: Invalid name
+project "a.b" {} # ERROR: Invalid name
+project "empty" {} # ERROR: Project without stages
+project "a" {
+  sorce = "." # ERROR: Unknown argument
+  lan { # ERROR: Unknown block
+  }
+  env { # ERROR: Argument written as block
+    A = "b"
+  }
+  plan = { # ERROR: Block written as argument
+  }
+  git = true # ERROR: Not supported by this version
+  limits {}
+  limits {} # ERROR: Duplicate block
+  plan "build" {
+    when = "always" # ERROR: Not supported by this version
+    secrets = [] # ERROR: Not supported by this version
+    foreach = {} # ERROR: Unknown argument
+    network { mode = "open" } # ERROR: Block not allowed here
+    retry { # ERROR: Not supported by this version
+      attempts = 3
+    }
+    acton "shell" { script = "" } # ERROR: Unknown block
+    action "shell" { script = "true" }
+  }
+  plan "build" { # ERROR: Duplicate plan stage
+    action "shell" { script = "true" }
+  }
+  post "out" {
+    network { allow = ["example.org:443"] } # ERROR: Not supported by this version
+    action "shell" { script = "true" }
+  }
+}
+project "a" { # ERROR: Duplicate project
+  plan "x" {
+    action "shell" { script = "true" }
+  }
+}

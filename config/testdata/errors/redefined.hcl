@@ -1,0 +1,4 @@
+locals {
+  a = 1
+  a = 2 # ERROR: Attribute redefined
+}

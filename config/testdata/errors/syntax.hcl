@@ -1,0 +1,5 @@
+project "a" {
+  plan "build" {
+    action "shell" { script = "true } # ERROR: Unterminated string
+  }
+}

@@ -1,0 +1,3 @@
+ambient {
+  required_version = var.x # ERROR: Invalid version constraint
+}
