@@ -86,7 +86,7 @@ func (c applyCommand) run(opts applyOptions) error {
 	v := c.newView(opts.json)
 	ctx, kill, stop := interrupts(c.ctx, c.signals, c.out.failed(), v.Note)
 	defer stop()
-	r := &applyRun{applyCommand: c, opts: opts, loaded: l, view: v, kill: kill}
+	r := &applyRun{applyCommand: c, opts: opts, loaded: l, view: v, kill: kill, redact: newRedactor(l.cfg.Sensitive())}
 	err = r.run(ctx)
 	v.Close()
 	if r.done && !opts.json {
@@ -103,6 +103,7 @@ type applyRun struct {
 	view   view
 	kill   <-chan struct{}
 	record *runs.Writer
+	redact redactor
 	tails  tails
 	result stages.RunResult
 	done   bool // result is there
@@ -157,8 +158,10 @@ func (r *applyRun) outcome() error {
 	return &outcomeError{r.result.Outcome}
 }
 
-// event passes an event on, first to the record.
+// event passes an event on, first to the record, without values that must not
+// be shown.
 func (r *applyRun) event(e stages.Event) {
+	e = r.redact.event(e)
 	r.record.Event(e)
 	r.tails.Event(e)
 	r.view.Event(e)
@@ -178,7 +181,7 @@ func (r *applyRun) summary() summary {
 		dir: r.record.Dir(), tail: r.tails.of,
 	}
 	for _, st := range r.result.Stages {
-		s.stages = append(s.stages, st.Record())
+		s.stages = append(s.stages, r.redact.stage(st.Record()))
 	}
 	return s
 }

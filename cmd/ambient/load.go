@@ -60,8 +60,12 @@ func (a *app) configOptions(vars variables) config.Options {
 	return opts
 }
 
-// actionTitle is what an action is called in a plan: "go_build ./...".
+// actionTitle is what an action is called in a plan: "go_build ./...". Only the
+// name is known of one whose arguments are not to be shown.
 func actionTitle(action *config.Action) string {
+	if len(action.Sensitive) > 0 {
+		return action.Name
+	}
 	if d := actions.Lookup(action.Name); d != nil && d.Title != nil {
 		if title := d.Title(action.Args); title != "" {
 			return title

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/ambient-ci/ambient/config"
+import (
+	"maps"
+
+	"github.com/ambient-ci/ambient/config"
+)
 
 // planJSON is the form of `plan -json`. Version is raised when a field changes
 // its meaning or goes; new fields may come any time.
@@ -85,11 +89,8 @@ func stageToJSON(l *loaded, s *config.Stage) stageJSON {
 	out := stageJSON{
 		Stage: s.ID.String(), Project: s.ID.Project, Phase: s.ID.Phase, Name: s.ID.Name, Key: s.ID.Key,
 		Image: imageToJSON(s.Image), Limits: limitsToJSON(s.Limits), Network: string(s.Network),
-		Secrets: append([]string{}, s.Secrets...), Env: s.Env,
+		Secrets: append([]string{}, s.Secrets...), Env: shownEnv(s),
 		Actions: []actionJSON{}, Needs: []edgeJSON{}, Range: newRangeJSON(l.cfg.Dir, s.Range),
-	}
-	if out.Env == nil {
-		out.Env = map[string]string{}
 	}
 	for _, a := range s.Actions {
 		out.Actions = append(out.Actions, actionJSON{a.Name, actionTitle(a), a.Timeout.Seconds(), newRangeJSON(l.cfg.Dir, a.Range)})
@@ -102,6 +103,16 @@ func stageToJSON(l *loaded, s *config.Stage) stageJSON {
 		out.Needs = append(out.Needs, edge)
 	}
 	return out
+}
+
+// shownEnv is a stage's environment without what must not be shown.
+func shownEnv(s *config.Stage) map[string]string {
+	env := map[string]string{}
+	maps.Copy(env, s.Env)
+	for _, name := range s.Sensitive {
+		env[name] = sensitiveText
+	}
+	return env
 }
 
 func imageToJSON(i *config.Image) imageJSON {

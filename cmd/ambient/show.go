@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,10 @@ import (
 	"github.com/ambient-ci/ambient/runs"
 	"github.com/ambient-ci/ambient/stages"
 )
+
+// waiting is the outcome of a stage that did not start yet, in a run that goes
+// on.
+const waiting stages.Outcome = "waiting"
 
 // planFile holds the plan of a run, as `plan -json` shows it, in the run's
 // directory.
@@ -89,9 +94,14 @@ type runStageJSON struct {
 func showRun(r *runs.Run) runJSON {
 	out := runJSON{Record: r.Record(), Stages: []runStageJSON{}}
 	times := map[string]*stages.EventTimes{}
+	now := map[string]stages.Outcome{} // of a run that goes on
 	for e, err := range r.Events() {
-		if err == nil && e.Type == stages.StageFinished {
-			times[e.Stage] = e.Times
+		switch {
+		case err != nil:
+		case e.Type == stages.StageFinished:
+			times[e.Stage], now[e.Stage] = e.Times, e.Outcome
+		case e.Type == stages.StagePreparing:
+			now[e.Stage] = runs.Running
 		}
 	}
 	needs := map[string][]edgeJSON{}
@@ -99,6 +109,9 @@ func showRun(r *runs.Run) runJSON {
 		needs[s.Stage] = s.Needs
 	}
 	for _, s := range out.Record.Stages {
+		if s.Outcome == "" {
+			s.Outcome = cmp.Or(now[s.Stage], waiting)
+		}
 		out.Stages = append(out.Stages, runStageJSON{s, times[s.Stage], append([]edgeJSON{}, needs[s.Stage]...)})
 	}
 	return out
@@ -120,8 +133,8 @@ func showText(c *console, r *runs.Run, shown runJSON) string {
 		b.WriteString(shownStage(c, s))
 	}
 	s := summary{run: rec.ID, outcome: rec.Outcome, duration: rec.Duration, dir: r.Dir(), tail: recordedTail(r)}
-	for _, st := range rec.Stages {
-		s.stages = append(s.stages, st.StageRecord)
+	for _, st := range shown.Stages {
+		s.stages = append(s.stages, st.StageRecord.StageRecord)
 	}
 	b.WriteString(s.text(c))
 	return b.String()

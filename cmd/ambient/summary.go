@@ -69,10 +69,7 @@ func wentWrong(o stages.Outcome) bool {
 func (s summary) rows(c *console) [][]string {
 	var rows [][]string
 	for _, st := range s.stages {
-		outcome, took := string(st.Outcome), ""
-		if outcome == "" {
-			outcome = "not ended"
-		}
+		took := ""
 		if st.Duration > 0 {
 			took = seconds(st.Duration)
 		}
@@ -81,7 +78,7 @@ func (s summary) rows(c *console) [][]string {
 			reason = safe(st.Reason)
 		}
 		rows = append(rows, []string{
-			safe(st.Stage), c.paint(outcomeInk(st.Outcome), safe(outcome)), fmt.Sprintf("%6s", took), reason,
+			safe(st.Stage), c.paint(outcomeInk(st.Outcome), safe(string(st.Outcome))), fmt.Sprintf("%6s", took), reason,
 		})
 	}
 	return rows

@@ -336,3 +336,18 @@ func TestDoctorNeedsChecksThatAllPass(t *testing.T) {
 		}
 	}
 }
+
+func TestRedactor(t *testing.T) {
+	r := newRedactor([]string{"hunter2", "hunter2hunter2", "ab", "first line\nsecond line\n"})
+	for in, want := range map[string]string{
+		"the password is hunter2.": "the password is (sensitive).",
+		"hunter2hunter2":           "(sensitive)",
+		"abstract":                 "abstract",
+		"a second line of text":    "a (sensitive) of text",
+	} {
+		e := r.event(stages.Event{Text: in, Reason: in, Stages: []stages.StageRecord{{Reason: in}}})
+		if e.Text != want || e.Reason != want || e.Stages[0].Reason != want {
+			t.Errorf("%q: %+v, want %q", in, e, want)
+		}
+	}
+}

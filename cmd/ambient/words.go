@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ambient-ci/ambient/runs"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -19,8 +20,8 @@ func outcomeWords(o stages.Outcome) string {
 		return "was cancelled"
 	case stages.Skipped:
 		return "was skipped"
-	case "":
-		return "has not ended"
+	case runs.Running:
+		return "goes on"
 	}
 	return safe(string(o))
 }
