@@ -20,8 +20,9 @@ const (
 
 // ProbeOptions say how Choose tries an accelerator.
 type ProbeOptions struct {
-	// Machine is what boots, with Accel and CPU left empty. Its console is read
-	// by Choose and explains a failure; Try must leave it alone.
+	// Machine is what boots, with Accel and CPU left empty. It must boot the
+	// kernel that real machines boot: a broken KVM may well run simpler code. Its
+	// console is read by Choose and explains a failure; Try must leave it alone.
 	Machine Options
 	// Try judges a machine that has started: nil when its guest works. It must
 	// return when ctx ends or the machine does.

@@ -3,8 +3,10 @@ package qemuvm
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // MissingError says that there is no QEMU to run.
@@ -108,12 +110,17 @@ func details(stderr, command string) string {
 	return b.String()
 }
 
+// terminalRule matches what moves a cursor (ECMA-48), which firmware prints.
+var terminalRule = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|[0-~])|\r`)
+
+// printable makes a hostile text harmless for a terminal.
 func printable(text string) string {
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 {
-			return '?'
+	text = terminalRule.ReplaceAllString(strings.ToValidUTF8(text, "?"), "")
+	text = strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
 		}
-		return r
+		return '?'
 	}, text)
+	return strings.TrimSpace(text)
 }

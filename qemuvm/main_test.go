@@ -99,7 +99,7 @@ func openFiles() map[string]bool {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	for _, e := range entries {
 		target, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.HasPrefix(target, "anon_inode:") {
+		if err == nil && target != "anon_inode:[eventpoll]" && target != "anon_inode:[eventfd]" {
 			open[e.Name()+" "+target] = true
 		}
 	}

@@ -131,7 +131,7 @@ func TestQMPBadMessages(t *testing.T) {
 	tests := []struct{ say, want string }{
 		{"{}\n", "neither reply nor event"},
 		{"[]\n", "not a QMP message"},
-		{"\x1b[2J\xff\n", "not a QMP message: ?[2J?"},
+		{"\x1b[2J\xff\n", "not a QMP message: ?"},
 		{`{"return":{}}` + "\n", "no id"},
 		{`{"return":{},"id":"0"}` + "\n", "not a QMP message"},
 		{`{"return":{},"id":7}` + "\n", "reply to no command"},

@@ -200,9 +200,11 @@ func TestRealRefusals(t *testing.T) {
 		o := realMachine(t)
 		tt.change(&o)
 		vm, err := Start(t.Context(), o)
+		if err == nil {
+			vm.Close()
+		}
 		var refused *RefusedError
 		if !errors.As(err, &refused) {
-			vm.Close()
 			t.Fatalf("%s: got %v", tt.text, err)
 		}
 		if !strings.Contains(refused.Stderr, tt.text) || !strings.Contains(err.Error(), o.Binary) {
@@ -246,11 +248,10 @@ func TestRealOutlivesThread(t *testing.T) {
 		tid int
 	}
 	result := make(chan started)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	onDoomedThread(func() {
 		vm, err := Start(t.Context(), o)
 		result <- started{vm, err, unix.Gettid()}
-	}()
+	})
 	s := <-result
 	if s.err != nil {
 		t.Fatal(s.err)
@@ -266,4 +267,20 @@ func TestRealOutlivesThread(t *testing.T) {
 		}
 	}
 	query(t, s.vm, "query-status", nil)
+}
+
+// onDoomedThread calls f on a thread that ends afterwards. The main thread never
+// ends, so it is kept busy if it is the one that comes.
+func onDoomedThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // without unlocking, the thread ends with the goroutine
+		if unix.Gettid() != os.Getpid() {
+			f()
+			return
+		}
+		defer runtime.UnlockOSThread()
+		done := make(chan struct{})
+		onDoomedThread(func() { f(); close(done) })
+		<-done
+	}()
 }

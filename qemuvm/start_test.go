@@ -75,8 +75,10 @@ func TestStartCancelled(t *testing.T) {
 	defer cancel()
 	for range 2 { // the second time it is cancelled from the beginning
 		vm, err := Start(ctx, fakeMachine("silent"))
-		if !errors.Is(err, context.DeadlineExceeded) {
+		if err == nil {
 			vm.Close()
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v", err)
 		}
 	}
@@ -272,4 +274,20 @@ func FuzzParseVersion(f *testing.F) {
 			t.Errorf("%q is version %v", s, v)
 		}
 	})
+}
+
+func TestPrintable(t *testing.T) {
+	tests := [][2]string{
+		{"", ""},
+		{"plain ä\nsecond", "plain ä\nsecond"},
+		{"\x1bc\x1b[?7l\x1b[2J\x1b[0mSeaBIOS\r\n", "SeaBIOS"},
+		{"\x1b", "?"},
+		{"a\x00b\x07\u009b\u202e\xffc", "a?b????c"},
+		{"\x1b\x1b[2J[2Jx", "?[2Jx"},
+	}
+	for _, tt := range tests {
+		if got := printable(tt[0]); got != tt[1] {
+			t.Errorf("%q: got %q, want %q", tt[0], got, tt[1])
+		}
+	}
 }
