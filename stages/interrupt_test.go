@@ -3,6 +3,7 @@ package stages_test
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -111,5 +112,66 @@ func TestCancelAnywhere(t *testing.T) {
 		if cut := strings.Contains(outcomes(res), "cancelled"); cut != (res.Outcome == stages.Cancelled) {
 			t.Errorf("seed %d: the run %s: %s", seed, res.Outcome, outcomes(res))
 		}
+	}
+}
+
+// TestFailureDuringCancel lets a stage fail and the run be cancelled at the
+// same time: what waited for the stage is cancelled, whichever is seen first.
+func TestFailureDuringCancel(t *testing.T) {
+	for range 30 {
+		tr := newTrial(t, map[string]string{"a/plan.x": "exit 1"}, "a/plan.x", "b/plan.y", "a/post.p")
+		ctx, cancel := context.WithCancel(t.Context())
+		closed := make(chan struct{})
+		tr.runner.OnClose = func(j *stages.Job) error {
+			if j.Stage.ID.Name == "x" {
+				cancel()
+				close(closed)
+			}
+			return nil
+		}
+		tr.opts.Observer = stages.ObserverFunc(func(e stages.Event) {
+			if e.Type == stages.StageFinished && e.ID.Name == "y" {
+				<-closed // the scheduler sees both at once
+				runtime.Gosched()
+			}
+		})
+		res := mustBuild(t, tr.cfg).Run(ctx, tr.opts)
+		if got := res.Stages[1].Result.Outcome; got != stages.Cancelled || res.Stages[0].Result.Outcome != stages.Failed {
+			t.Fatal(outcomes(res))
+		}
+	}
+}
+
+// obedient is an execution that does nothing until it is stopped, and talks
+// after it was closed.
+type obedient struct {
+	cancel  context.CancelFunc // called once it has started
+	stopped chan struct{}
+	obs     stages.Observer
+}
+
+func (o *obedient) Start(_ context.Context, _ *stages.Job, obs stages.Observer) (stages.Execution, error) {
+	o.obs = obs
+	o.cancel()
+	return o, nil
+}
+func (o *obedient) Wait() stages.Result {
+	<-o.stopped
+	return stages.Result{Outcome: stages.Cancelled, Reason: "stopped", Action: -1}
+}
+func (o *obedient) Stop(stages.StopReason) { close(o.stopped) }
+func (o *obedient) Kill()                  {}
+func (o *obedient) Close() error           { return nil }
+
+func TestStopIsPassedOnAndLateEventsAreNot(t *testing.T) {
+	tr := newTrial(t, nil, "a/plan.x")
+	ctx, cancel := context.WithCancel(t.Context())
+	o := &obedient{cancel: cancel, stopped: make(chan struct{})}
+	tr.opts.Runner, tr.opts.Grace = o, time.Hour
+	res := tr.run(t, ctx)
+	n := len(tr.events)
+	o.obs.Event(stages.Event{Type: stages.LogOutput, Text: "late"})
+	if res.Outcome != stages.Cancelled || len(tr.events) != n {
+		t.Errorf("%s, %d events after the end", res.Outcome, len(tr.events)-n)
 	}
 }

@@ -63,7 +63,7 @@ func (g *Graph) adjacency() [][]int {
 
 // preference returns for each node its place in the order that has no regard
 // for single stages: projects after those they need, in file order where they
-// need each other; in them phases; in these the order of the files.
+// need each other; in them the order of the files. Phases follow from edges.
 func (g *Graph) preference() []int {
 	rank := g.projectRanks()
 	nodes := make([]int, len(g.nodes))
@@ -75,7 +75,6 @@ func (g *Graph) preference() []int {
 		return cmp.Or(
 			cmp.Compare(rank[x.project], rank[y.project]),
 			cmp.Compare(x.project, y.project),
-			cmp.Compare(x.phase, y.phase),
 			cmp.Compare(a, b),
 		)
 	})

@@ -15,9 +15,9 @@ import (
 	"github.com/ambient-ci/ambient/stages"
 )
 
-// A script is lines of commands joined by "&&"; as under `sh -e`, the first
-// that fails ends it. The fake understands these, which mean the same to a real
-// shell that is root in its own machine:
+// A script is lines of commands joined by "&&", run as by `sh -e`. The fake
+// understands these, which mean the same to a real shell that is root in its
+// own machine:
 //
 //	echo WORD…   echo WORD… >&2   echo WORD… > FILE
 //	cat FILE…   test -e FILE   true   false   exit N   sleep SECONDS
@@ -78,27 +78,41 @@ type script struct {
 	exited bool // by the exit command
 }
 
-func (s *script) run(text string) end {
+func (s *script) run(text string) (last end) {
 	for line := range strings.Lines(text) {
-		for command := range strings.SplitSeq(line, "&&") {
-			command = strings.TrimSpace(command)
-			if command == "" || command[0] == '#' {
-				continue
-			}
-			if s.ctx.Err() != nil {
-				return end{interrupted: true}
-			}
-			if e := s.command(command); e != (end{}) || s.exited {
-				return e
-			}
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		var over bool
+		if last, over = s.line(strings.Split(line, "&&")); over {
+			return last
 		}
 	}
-	return end{}
+	return last
+}
+
+// line runs commands up to the first that fails. A failure ends the script only
+// if it is that of the last command, as `set -e` has it (POSIX.1-2017, set).
+func (s *script) line(commands []string) (last end, over bool) {
+	for k, command := range commands {
+		if s.ctx.Err() != nil {
+			return end{interrupted: true}, true
+		}
+		last = s.command(strings.TrimSpace(command))
+		failed := last != (end{})
+		if s.exited || failed && (last.exit == 0 || k == len(commands)-1) {
+			return last, true
+		}
+		if failed {
+			break
+		}
+	}
+	return last, false
 }
 
 func (s *script) command(text string) end {
-	words, err := s.words(text)
-	if err != nil {
+	words, ok := s.words(text)
+	if !ok {
 		return s.unknown(text)
 	}
 	switch args := words[1:]; words[0] {
@@ -199,30 +213,58 @@ func (s *script) unknown(text string) end {
 	return end{exit: 127}
 }
 
-// words splits a command at blanks outside quotes and expands variables. What
-// a real shell would take for more than words is an error.
-func (s *script) words(text string) ([]string, error) {
-	var words []string
+// words splits a command at blanks outside quotes and expands variables. It
+// refuses what a real shell would take for more than words.
+func (s *script) words(text string) (words []string, ok bool) {
 	for _, raw := range splitQuoted(text) {
-		switch {
-		case raw == ">" || raw == ">&2":
+		if raw == ">" || raw == ">&2" {
 			words = append(words, raw)
-		case len(raw) >= 2 && raw[0] == '\'' && raw[len(raw)-1] == '\'':
-			words = append(words, raw[1:len(raw)-1])
-		case strings.ContainsAny(raw, "|;&<>`'\\()*?[]{}~#") && !strings.HasPrefix(raw, "${") && !strings.HasPrefix(raw, `"`):
-			return nil, fmt.Errorf("%q is more than a word", raw)
-		default:
-			words = append(words, os.Expand(strings.Trim(raw, `"`), s.variable))
+			continue
 		}
+		word, ok := s.word(raw)
+		if !ok {
+			return nil, false
+		}
+		if raw[0] != '"' && raw[0] != '\'' {
+			words = append(words, strings.Fields(word)...)
+			continue
+		}
+		words = append(words, word)
 	}
-	return words, nil
+	return words, len(words) > 0
 }
 
-func (s *script) variable(name string) string {
-	if name == "$" {
-		return "$$"
+// word removes the quotes around a word and expands it.
+func (s *script) word(raw string) (string, bool) {
+	quote, inner := byte(0), raw
+	if n := len(raw); n >= 2 && (raw[0] == '"' || raw[0] == '\'') && raw[n-1] == raw[0] {
+		quote, inner = raw[0], raw[1:n-1]
 	}
-	return s.env[name]
+	special := map[byte]string{0: "|;&<>`'\"\\()*?[]~#", '"': "`\"\\", '\'': "'"}[quote]
+	if strings.ContainsAny(inner, special) {
+		return "", false
+	}
+	if quote == '\'' {
+		return inner, true
+	}
+	ok := true
+	word := os.Expand(inner, func(name string) string {
+		if name == "$" {
+			return "$$"
+		}
+		ok = ok && isName(name)
+		return s.env[name]
+	})
+	return word, ok
+}
+
+func isName(s string) bool {
+	for i, c := range s {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // splitQuoted splits at blanks that are not inside quotes, which it keeps.
