@@ -81,9 +81,8 @@ func run(m *testing.M) int {
 			panic(err)
 		}
 	}
-	files := openFiles()
 	status := m.Run()
-	if leak := leaked(files); status == 0 && leak != "" {
+	if leak := leaked(); status == 0 && leak != "" {
 		fmt.Fprintln(os.Stderr, leak)
 		return 1
 	}
@@ -106,17 +105,12 @@ func openFiles() map[string]bool {
 	return open
 }
 
-// leaked says which goroutines or files the tests have left behind. Both end a
-// little after what they belong to.
-func leaked(before map[string]bool) string {
+// leaked says which goroutines the tests have left behind. They end a little
+// after what they belong to.
+func leaked() string {
 	var report string
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		report = ""
-		for f := range openFiles() {
-			if !before[f] {
-				report += "open file: " + f + "\n"
-			}
-		}
 		buf := make([]byte, 1<<20)
 		stacks := string(buf[:runtime.Stack(buf, true)])
 		for stack := range strings.SplitSeq(stacks, "\n\n") {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,6 +139,44 @@ func waitMany(t *testing.T, vm *VM) error {
 		}
 	}
 	return answers[0]
+}
+
+// No file stays open, however a machine ends. The collector, which closes what
+// is forgotten, is off meanwhile; no other test runs.
+func TestFilesClosed(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	lives := map[string]func() error{
+		"closed": func() error {
+			o := fakeMachine("waits")
+			o.Ports = []string{"a", "b"}
+			vm, err := Start(t.Context(), o)
+			if err != nil {
+				return err
+			}
+			return vm.Close()
+		},
+		"refused": func() error { return mustFail(Start(t.Context(), fakeMachine("refuses"))) },
+		"missing": func() error { return mustFail(Start(t.Context(), withBinary("/nonexistent"))) },
+		"version": func() error { _, err := VersionOf(t.Context(), script("old")); return err },
+	}
+	for name, live := range lives {
+		before := openFiles()
+		if err := live(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for f := range openFiles() {
+			if !before[f] {
+				t.Errorf("%s: left open: %s", name, f)
+			}
+		}
+	}
+}
+
+func mustFail(vm *VM, err error) error {
+	if err == nil {
+		return errors.Join(errors.New("it started"), vm.Close())
+	}
+	return nil
 }
 
 // A process that QEMU started must not outlive it, and one that got away must
