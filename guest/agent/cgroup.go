@@ -25,8 +25,7 @@ type cgroup struct {
 	file *os.File // of dir, for clone3
 }
 
-// newCgroup makes the group and bounds its tasks and its memory: all but
-// reserve bytes, no swap.
+// newCgroup makes the group and bounds its tasks and its memory.
 func newCgroup(reserve, pids int64) (*cgroup, error) {
 	g := &cgroup{dir: filepath.Join(cgroupRoot, "stage")}
 	if err := write(filepath.Join(cgroupRoot, "cgroup.subtree_control"), "+memory +pids"); err != nil {
@@ -61,20 +60,28 @@ func taskLimit(pids int64) int64 {
 	return pids
 }
 
+// memoryLimit is what actions may have: what is available now, before the first
+// of them, less the reserve. The kernel never picks PID 1 when memory is short,
+// and the actions inherit nothing that would protect them.
 func memoryLimit(reserve int64) int64 {
-	total := memTotal()
 	if reserve <= 0 {
 		reserve = defaultReserve
 	}
-	return total - min(reserve, total/2)
+	available := meminfo("MemAvailable")
+	return available - min(reserve, available/2)
 }
 
-// memTotal returns the machine's memory in bytes (proc(5)).
-func memTotal() int64 {
+// meminfo returns a line of /proc/meminfo in bytes (proc(5)).
+func meminfo(name string) int64 {
 	b, _ := os.ReadFile("/proc/meminfo")
-	var kib int64
-	fmt.Sscanf(string(b), "MemTotal: %d kB", &kib)
-	return kib << 10
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			var kib int64
+			fmt.Sscanf(rest, "%d kB", &kib)
+			return kib << 10
+		}
+	}
+	return 0
 }
 
 // number returns the number in a file of /proc or /sys, 0 if there is none.

@@ -84,7 +84,6 @@ func (m *machine) boot() error {
 			return err
 		}
 	}
-	_ = write("/proc/self/oom_score_adj", "-1000")
 	_ = write("/proc/sys/kernel/panic", "-1") // should this program die: restart, which ends QEMU
 	if err := loadModules(); err != nil {
 		return err
