@@ -158,13 +158,23 @@ func (x *execution) talk() (story, time.Time) {
 	if st.done != nil {
 		waitFor(x.vm.Done(), powerOffLimit)
 	}
+	byItself := ended(x.vm.Done())
 	x.vm.Kill()
-	if err := x.vm.Wait(); err != nil && st.done == nil && st.stopped == "" && st.failure == nil {
+	if err := x.vm.Wait(); err != nil && byItself && st.done == nil && st.stopped == "" && st.failure == nil {
 		st.failure = err
 	}
 	waitFor(log, drainLimit)
 	waitFor(console, drainLimit)
 	return st, s.booted
+}
+
+func ended(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 func waitFor(done <-chan struct{}, limit time.Duration) {

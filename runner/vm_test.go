@@ -104,7 +104,8 @@ func runJob(t *testing.T, r *Runner, job *stages.Job) (stages.Result, *recorder)
 		t.Errorf("left behind: %v", left)
 	}
 	if t.Failed() || testing.Verbose() {
-		t.Logf("%+v\n%s", result, rec.log())
+		console, _ := os.ReadFile(filepath.Join(job.Dir, ConsoleFile))
+		t.Logf("%+v\n%s\nconsole: %s", result, rec.log(), console)
 	}
 	return result, rec
 }
