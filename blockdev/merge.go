@@ -63,7 +63,7 @@ type merger struct {
 func (m *merger) addPart(ctx context.Context) error {
 	part := m.parts[m.part]
 	if part.Prefix != "" {
-		if !fs.ValidPath(part.Prefix) || part.Prefix == "." {
+		if !validPath(part.Prefix) {
 			return fmt.Errorf("%s: %q is not a clean relative path", part.Name, part.Prefix)
 		}
 		if err := m.add(&Entry{Name: part.Prefix, Kind: Dir, Mode: 0o755, ModTime: noTime}, nil); err != nil {

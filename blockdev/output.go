@@ -60,5 +60,6 @@ func List(tarPath string) ([]Entry, error) {
 	}
 }
 
-// trusted bounds archives that this package wrote itself.
-var trusted = Limits{Entries: 10_000_000}
+// trusted bounds archives that this package wrote itself. PackTree packs a
+// source tree with any names that the host's file system holds.
+var trusted = Limits{Entries: 10_000_000, anyName: true}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"syscall"
 )
@@ -71,8 +72,14 @@ func checkRoom(dir *os.Root, what string, paths []string, limit int64) error {
 	return nil
 }
 
+// validPath reports whether name is a path below a tree. Unlike fs.ValidPath it
+// takes any bytes, as file systems do.
+func validPath(name string) bool {
+	return name != "." && filepath.IsLocal(name) && path.Clean(name) == name
+}
+
 func packPath(w *writer, dir *os.Root, name string) error {
-	if !fs.ValidPath(name) || name == "." {
+	if !validPath(name) {
 		return &PathError{Op: "pack", Path: name, Err: errors.New("is not a clean relative path")}
 	}
 	info, err := dir.Lstat(name)
@@ -169,7 +176,7 @@ func PackFiles(ctx context.Context, dest string, files []File) (Archive, error) 
 	}
 	defer w.Close()
 	for _, f := range files {
-		if !fs.ValidPath(f.Name) || f.Name == "." {
+		if !validPath(f.Name) {
 			return Archive{}, &PathError{Op: "pack", Path: f.Name, Err: errors.New("is not a clean relative path")}
 		}
 		e := &Entry{Name: f.Name, Mode: f.Mode.Perm(), Size: int64(len(f.Data)), ModTime: noTime}
