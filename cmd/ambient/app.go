@@ -20,7 +20,7 @@ import (
 type app struct {
 	ctx      context.Context
 	out, err *console
-	signals  <-chan os.Signal
+	listen   func() (signals <-chan os.Signal, stop func())
 	parts    parts
 	globals  globals
 }
@@ -55,7 +55,7 @@ func (a *app) main(args []string) int {
 	if err != nil {
 		return a.finish("", err)
 	}
-	if len(words) == 0 && os.Getenv("COMP_LINE") == "" {
+	if len(words) == 0 && !completing() {
 		a.err.printf("%s", a.help())
 		return stages.ExitUsage
 	}
@@ -68,8 +68,6 @@ func (a *app) parseGlobals(args []string) ([]string, error) {
 	a.globals.register(fs)
 	version := fs.Bool("version", false, "")
 	fs.BoolVar(version, "v", false, "")
-	install := fs.Bool("autocomplete-install", false, "")
-	uninstall := fs.Bool("autocomplete-uninstall", false, "")
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil, err
 	} else if err != nil {
@@ -77,13 +75,8 @@ func (a *app) parseGlobals(args []string) ([]string, error) {
 		err.(*usageError).hint = "See: ambient -help"
 		return nil, err
 	}
-	switch {
-	case *version:
+	if *version {
 		return []string{"version"}, nil
-	case *install:
-		return []string{"-autocomplete-install"}, nil
-	case *uninstall:
-		return []string{"-autocomplete-uninstall"}, nil
 	}
 	return fs.Args(), nil
 }
@@ -109,7 +102,7 @@ func (a *app) dispatch(words []string) int {
 		Name:                       "ambient",
 		Args:                       words,
 		Commands:                   factories,
-		Autocomplete:               true,
+		Autocomplete:               completing(), // at other times it would take options that change the shell's files
 		AutocompleteNoDefaultFlags: true,
 		AutocompleteGlobalFlags: complete.Flags{
 			"-chdir": complete.PredictDirs("*"), "-no-color": complete.PredictNothing, "-help": complete.PredictNothing,
@@ -124,6 +117,10 @@ func (a *app) dispatch(words []string) int {
 	}
 	return code
 }
+
+// completing reports whether the shell asks for completions (bash(1),
+// Programmable Completion).
+func completing() bool { return os.Getenv("COMP_LINE") != "" }
 
 // parse parses a command's own options and the global ones.
 func (a *app) parse(fs *flag.FlagSet, args []string) ([]string, error) {

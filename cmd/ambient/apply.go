@@ -84,7 +84,7 @@ func (c applyCommand) run(opts applyOptions) error {
 		return err
 	}
 	v := c.newView(opts.json)
-	ctx, kill, stop := interrupts(c.ctx, c.signals, c.out.failed(), v.Note)
+	ctx, kill, stop := c.interruptible(v.Note)
 	defer stop()
 	r := &applyRun{applyCommand: c, opts: opts, loaded: l, view: v, kill: kill, redact: newRedactor(l.cfg.Sensitive())}
 	err = r.run(ctx)

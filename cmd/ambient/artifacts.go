@@ -196,7 +196,7 @@ func (c artifactsCommand) extract(found []archive, opts artifactsOptions) error 
 		return err
 	}
 	defer root.Close()
-	ctx, _, stop := interrupts(c.ctx, c.signals, c.out.failed(), func(string) {})
+	ctx, _, stop := c.interruptible(func(string) {})
 	defer stop()
 	for _, a := range found {
 		if err := root.MkdirAll(filepath.Dir(a.dir), 0o755); err != nil {

@@ -56,7 +56,7 @@ func (c doctorCommand) run(asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	ctx, _, stop := interrupts(c.ctx, c.signals, c.out.failed(), func(string) {})
+	ctx, _, stop := c.interruptible(func(string) {})
 	defer stop()
 	checks := c.parts.diagnose(ctx, h, c.parts.capacity().Memory)
 	if err := ctx.Err(); err != nil {

@@ -76,8 +76,7 @@ func (a *app) help() string {
 	for _, line := range strings.Split(globalOptions, "\n") {
 		global = append(global, strings.TrimSpace(line))
 	}
-	global = append(global, "-version", "show the version",
-		"-autocomplete-install", "let the shell complete commands (-autocomplete-uninstall undoes it)")
+	global = append(global, "-version", "show the version")
 	writePairs(&b, "OPTIONS", global)
 	writePairs(&b, "EXIT STATUS", []string{
 		"0", "done; every stage succeeded",
@@ -86,6 +85,7 @@ func (a *app) help() string {
 		"3", "the machine's failure, or ambient's own",
 		"130", "interrupted",
 	})
-	b.WriteString("\nEXAMPLES\n  ambient plan\n  ambient apply\n  ambient logs latest\n  ambient apply -help\n")
+	b.WriteString("\nEXAMPLES\n  ambient plan\n  ambient apply\n  ambient logs latest\n  ambient apply -help\n" +
+		"  complete -C ambient ambient    # in bash: complete commands and options\n")
 	return b.String()
 }

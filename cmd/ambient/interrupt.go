@@ -5,6 +5,17 @@ import (
 	"os"
 )
 
+// interruptible makes signals, and a standard output that nobody reads any more,
+// end what the command does in order, until stop is called.
+func (a *app) interruptible(say func(string)) (ctx context.Context, kill <-chan struct{}, stop func()) {
+	signals, unlisten := a.listen()
+	ctx, kill, over := interrupts(a.ctx, signals, a.out.failed(), say)
+	return ctx, kill, func() {
+		over()
+		unlisten()
+	}
+}
+
 // interrupts turns signals into the two ways to end a run. The first signal, or
 // a standard output that nobody reads any more, ends the context; the second
 // signal closes kill. say tells the user. Call stop when the run is over.

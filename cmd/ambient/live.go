@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type liveView struct {
 	done chan struct{}
 
 	drawing sync.Mutex // held while writing to the terminal
-	rows    int        // of the status area on the terminal; guarded by drawing
+	shown   []string   // the status area on the terminal; guarded by drawing
 
 	mu      sync.Mutex
 	pending strings.Builder // lines to be written
@@ -108,15 +109,18 @@ func (v *liveView) draw(area bool) {
 	}
 	v.mu.Unlock()
 
+	if text == "" && slices.Equal(lines, v.shown) {
+		return
+	}
 	var b strings.Builder
-	if v.rows > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", v.rows) // up, and erase to the end (ECMA-48 CUU, ED)
+	if len(v.shown) > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", len(v.shown)) // up, and erase to the end (ECMA-48 CUU, ED)
 	}
 	b.WriteString(text)
 	for _, line := range lines {
 		b.WriteString(v.c.paint(dim, line) + "\n")
 	}
-	v.rows = len(lines)
+	v.shown = lines
 	v.c.printf("%s", b.String())
 }
 

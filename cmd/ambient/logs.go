@@ -82,7 +82,7 @@ func (c logsCommand) run(opts logsOptions) error {
 	if err := p.print(r); err != nil || !opts.follow {
 		return err
 	}
-	ctx, _, stop := interrupts(c.ctx, c.signals, c.out.failed(), func(string) {})
+	ctx, _, stop := c.interruptible(func(string) {})
 	defer stop()
 	for r.Record().Outcome == runs.Running {
 		select {
