@@ -34,7 +34,7 @@ var siblings = map[string]struct {
 	"home":              {nil, "it is the ground that others stand on"},
 	"guest":             {nil, "both halves of the protocol share it, and the guest program must stay small"},
 	"guest/agent":       {[]string{"guest"}, "it is PID 1 of a machine: what it links runs in every stage"},
-	"guest/program":     {[]string{"home", "guest"}, "it only hands out the guest program"},
+	"guest/program":     {[]string{"home", "guest", "guest/agent"}, "it hands out the guest program, or builds it from the source that those carry"},
 	"cmd/ambient-guest": {[]string{"guest", "guest/agent"}, "it is PID 1 of a machine: what it links runs in every stage"},
 	"config":            {nil, "the language knows neither machines nor actions, so that it can be checked anywhere"},
 	"qemuvm":            {nil, "it runs one machine and must not know what for"},

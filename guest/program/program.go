@@ -1,0 +1,78 @@
+// Package program hands out the guest program (cmd/ambient-guest) for each
+// architecture of guest. `make build` embeds it ready to run; an ambient that
+// was built without that step builds it from the source it carries, on first
+// need and with the Go toolchain of the machine.
+package program
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+)
+
+//go:embed bin
+var built embed.FS
+
+// Program is a guest program: a static ELF executable for Linux.
+type Program struct {
+	Data   []byte // not to be changed
+	Digest string // "sha256:…" of Data
+}
+
+// Load returns the guest program for an architecture by Go's name for it
+// ("amd64", "arm64"): the embedded one, else the one in cacheDir, else it builds
+// one and keeps it there. Several processes may use one cacheDir; it is made
+// when it is needed. The error is a *ToolchainError when there is nothing to
+// build with, a *BuildError when the compiler fails.
+func Load(ctx context.Context, arch, cacheDir string) (Program, error) {
+	return load(ctx, built, arch, cacheDir)
+}
+
+func load(ctx context.Context, built fs.FS, arch, cacheDir string) (Program, error) {
+	if arch != "amd64" && arch != "arm64" {
+		return Program{}, fmt.Errorf("there is no guest program for %q machines, only for amd64 and arm64", arch)
+	}
+	data, err := fs.ReadFile(built, "bin/ambient-guest-"+arch)
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err = cached(ctx, arch, cacheDir)
+	}
+	if err != nil {
+		return Program{}, err
+	}
+	return Program{Data: data, Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(data))}, nil
+}
+
+// ToolchainError says that ambient carries no guest program and the machine has
+// no Go toolchain to build it with.
+type ToolchainError struct {
+	Arch string
+	Err  error
+}
+
+// Error names the remedy.
+func (e *ToolchainError) Error() string {
+	return fmt.Sprintf("this ambient was built without the guest program for %s machines, and there is no Go toolchain to build it now (%v): "+
+		"use an ambient made by `make build`, or install Go %s or later and put it on the PATH", e.Arch, e.Err, goVersion)
+}
+
+// Unwrap returns why no toolchain was found.
+func (e *ToolchainError) Unwrap() error { return e.Err }
+
+// BuildError says that the Go toolchain could not build the guest program.
+type BuildError struct {
+	Arch   string
+	Output string // of go build, at most its last 4096 bytes
+	Err    error
+}
+
+// Error has the compiler's words and the remedy.
+func (e *BuildError) Error() string {
+	return fmt.Sprintf("the guest program for %s machines can not be built: %v\n%s\n"+
+		"use an ambient made by `make build`, or Go %s or later", e.Arch, e.Err, e.Output, goVersion)
+}
+
+// Unwrap returns how go build ended.
+func (e *BuildError) Unwrap() error { return e.Err }
