@@ -18,7 +18,9 @@ import (
 
 // Bounds of what is read.
 const (
-	maxFile  = 4 << 20 // bytes of one file
+	maxFile  = 1 << 20 // bytes of one configuration file
+	maxText  = 8 << 20 // bytes of all of them
+	maxData  = 4 << 20 // bytes of a file that a function reads
 	maxFiles = 256     // configuration files
 	maxNest  = 1000    // levels in one expression
 )
@@ -128,6 +130,10 @@ func (l *loader) parseFile(name string) {
 	src, err := readBounded(l.root, name, maxFile)
 	if err != nil {
 		l.add(Errorf(fileRange(shown), "Unreadable file", "The file can not be read: %s.", cause(err)))
+		return
+	}
+	if l.text += len(src); l.text > maxText {
+		l.add(Errorf(fileRange(shown), "Too much configuration", "At most %s of configuration are read from a directory.", FormatSize(maxText)))
 		return
 	}
 	if body := l.parse(src, shown); body != nil {

@@ -83,7 +83,7 @@ func (t tree) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readBounded(t.root, rel, maxFile)
+	data, err := readBounded(t.root, rel, maxData)
 	if err != nil {
 		return nil, fmt.Errorf("%q can not be read: %s", name, cause(err))
 	}

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
@@ -93,6 +94,36 @@ var lengthFunc = function.New(&function.Spec{
 			return cty.NumberIntVal(int64(len(t.AttributeTypes()))).WithMarks(marks), nil
 		}
 		return v.Length().WithMarks(marks), nil
+	},
+})
+
+// coalesceFunc returns the first argument that is neither null nor "".
+var coalesceFunc = function.New(&function.Spec{
+	VarParam: &function.Parameter{Name: "vals", Type: cty.DynamicPseudoType, AllowNull: true, AllowUnknown: true, AllowDynamicType: true},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		var types []cty.Type
+		for _, a := range args {
+			types = append(types, a.Type())
+		}
+		t, _ := convert.UnifyUnsafe(types)
+		if len(args) == 0 || t == cty.NilType {
+			return cty.DynamicPseudoType, errors.New("the arguments must be of one type")
+		}
+		return t, nil
+	},
+	Impl: func(args []cty.Value, t cty.Type) (cty.Value, error) {
+		for _, a := range args {
+			switch v, err := convert.Convert(a, t); {
+			case err != nil:
+				return cty.DynamicVal, err
+			case !v.IsKnown():
+				return cty.UnknownVal(t), nil
+			case v.IsNull() || v.RawEquals(cty.StringVal("")):
+			default:
+				return v, nil
+			}
+		}
+		return cty.DynamicVal, errors.New("every argument is null or empty")
 	},
 })
 

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
-	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	ctyyaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
@@ -28,7 +27,7 @@ func functions(root *os.Root) map[string]function.Function {
 		all[name] = bounded(name, f)
 	}
 	// These take expressions and not values, and so can not be wrapped.
-	all["try"], all["can"], all["convert"] = tryfunc.TryFunc, tryfunc.CanFunc, typeexpr.ConvertFunc
+	all["try"], all["can"] = tryfunc.TryFunc, tryfunc.CanFunc
 	return all
 }
 
@@ -50,7 +49,7 @@ var library = map[string]function.Function{
 	"endswith":    textTest(strings.HasSuffix),
 	"strcontains": textTest(strings.Contains),
 
-	"alltrue": allTrue(true), "anytrue": allTrue(false), "chunklist": stdlib.ChunklistFunc, "coalesce": stdlib.CoalesceFunc,
+	"alltrue": allTrue(true), "anytrue": allTrue(false), "chunklist": stdlib.ChunklistFunc, "coalesce": coalesceFunc,
 	"coalescelist": stdlib.CoalesceListFunc, "compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc,
 	"contains": stdlib.ContainsFunc, "distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc,
 	"flatten": stdlib.FlattenFunc, "index": stdlib.IndexFunc, "keys": stdlib.KeysFunc, "length": lengthFunc,

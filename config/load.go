@@ -49,6 +49,7 @@ type loader struct {
 	display string // the directory as the user wrote it, for file names
 	root    *os.Root
 	bodies  []*hclsyntax.Body
+	text    int // bytes of configuration files read
 	diags   Diagnostics
 
 	functions map[string]function.Function

@@ -1,0 +1,5 @@
+project "hello" {
+  plan "greet" {
+    action "shell" { script = "echo hello from $(uname -m)" }
+  }
+}
