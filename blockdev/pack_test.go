@@ -170,6 +170,38 @@ func asNobody(t *testing.T) {
 	}
 }
 
+// TestPackTreeOfChangingFiles uses files of the kernel that are shorter or
+// longer than they say.
+func TestPackTreeOfChangingFiles(t *testing.T) {
+	out := t.TempDir()
+	_, err := PackTree(context.Background(), filepath.Join(out, "x"), "/sys/kernel", []string{"uevent_seqnum"}, 0)
+	pe, ok := errors.AsType[*PathError](err)
+	if !ok || pe.Path != "uevent_seqnum" || !errors.Is(err, ErrChanged) {
+		t.Errorf("a file that shrank: got %v", err)
+	}
+	wantEmpty(t, out)
+	a, err := PackTree(context.Background(), filepath.Join(out, "x"), "/proc", []string{"version"}, 0)
+	check(t, err)
+	if got, err := List(a.Path); err != nil || len(got) != 1 || got[0].Size != 0 {
+		t.Errorf("a file that grew: got %v, %v", got, err)
+	}
+}
+
+func TestPackTreeTakesAnyName(t *testing.T) {
+	root, dest, out := t.TempDir(), filepath.Join(t.TempDir(), "x"), t.TempDir()
+	names := []string{"gr\xfcn", "a\nb", " ", "-rf", "\u202e"}
+	for _, name := range names {
+		check(t, os.WriteFile(filepath.Join(root, name), []byte(name), 0o644))
+	}
+	_, err := PackTree(context.Background(), dest, root, names, 0)
+	check(t, err)
+	run(t, "tar", "-C", out, "-xf", dest)
+	run(t, "diff", "-r", root, out)
+	if got, err := List(dest); err != nil || len(got) != len(names) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
 func TestPackTreeTooLarge(t *testing.T) {
 	root, out := t.TempDir(), t.TempDir()
 	check(t, os.WriteFile(filepath.Join(root, "big"), make([]byte, 100_000), 0o644))
