@@ -13,6 +13,9 @@ import (
 func (l *loader) action(in *instance, s *Stage, b *hclsyntax.Block, refs *refSet) *Action {
 	schema := l.schema(b, in.decl.phase)
 	if schema == nil {
+		for _, a := range sortedAttrs(b.Body) {
+			l.evalRefs(a.Expr, in, refs) // for what is wrong in it
+		}
 		return nil
 	}
 	if schema.NeedsDebian && !s.Image.Debian {

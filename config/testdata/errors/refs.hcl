@@ -26,6 +26,7 @@ project "p" {
     action "shell" { script = project.lib.plan.compile.artifacts }
     action "shell" { script = secret.ssh.deploy } # ERROR: Not supported by this version
     action "shell" { script = try(plan.nope.artifacts, "") } # ERROR: Unknown stage
+    action "shel" { script = plan.nope.artifacts } # ERROR: Unknown action # ERROR: Unknown stage
     limits {
       memory = plan.test.artifacts # ERROR: Reference to a stage not allowed here
     }
