@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -16,7 +17,9 @@ type console struct {
 	mu    sync.Mutex
 	w     io.Writer
 	err   error // the first failed write; later ones are dropped
-	fail  chan struct{}
+	gone  chan struct{}
+	once  sync.Once // closes gone
+	file  *os.File  // nil in tests
 	color bool
 	live  bool // a terminal whose lines can be redrawn
 	size  func() (width, height int)
@@ -26,6 +29,7 @@ type console struct {
 // and TERM.
 func newConsole(f *os.File, getenv func(string) string) *console {
 	c := newPlainConsole(f)
+	c.file = f
 	if !term.IsTerminal(int(f.Fd())) {
 		return c
 	}
@@ -43,27 +47,50 @@ func newConsole(f *os.File, getenv func(string) string) *console {
 
 // newPlainConsole has neither colours nor a size.
 func newPlainConsole(w io.Writer) *console {
-	return &console{w: w, fail: make(chan struct{}), size: func() (int, int) { return 0, 0 }}
+	return &console{w: w, gone: make(chan struct{}), size: func() (int, int) { return 0, 0 }}
 }
 
 func (c *console) printf(format string, args ...any) {
 	fmt.Fprintf(c, format, args...)
 }
 
-// Write drops everything after the first failure, which failed tells.
+// Write drops everything after the first failure, of which failed tells.
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil {
 		if _, c.err = c.w.Write(p); c.err != nil {
-			close(c.fail)
+			c.once.Do(func() { close(c.gone) })
 		}
 	}
 	return len(p), nil
 }
 
-// failed is closed once nobody reads this stream any more.
-func (c *console) failed() <-chan struct{} { return c.fail }
+// failed is closed once nobody reads this stream any more: a write failed or,
+// where the system tells (poll(2)), the other side of a pipe was closed or a
+// terminal hung up.
+func (c *console) failed() <-chan struct{} {
+	if c.file != nil {
+		go c.watch(int32(c.file.Fd()))
+	}
+	return c.gone
+}
+
+// watch returns when the other side is gone, and stays for good when it never
+// is: there is one for each command.
+func (c *console) watch(fd int32) {
+	for {
+		fds := []unix.PollFd{{Fd: fd}}
+		n, err := unix.Poll(fds, -1)
+		switch {
+		case err == unix.EINTR || err == unix.EAGAIN:
+			continue
+		case err == nil && n == 1 && fds[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0:
+			c.once.Do(func() { close(c.gone) })
+		}
+		return
+	}
+}
 
 // ink is an SGR parameter of ECMA-48.
 type ink string
