@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/runner"
 	"github.com/ambient-ci/ambient/runs"
 	"github.com/ambient-ci/ambient/stages"
@@ -107,6 +108,7 @@ type applyRun struct {
 	tails  tails
 	result stages.RunResult
 	done   bool // result is there
+	made   bool // there are artifacts
 }
 
 // run runs the stages and closes the record. The error is the run's outcome, or
@@ -142,6 +144,7 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 		Kill:        r.kill,
 	})
 	r.done = true
+	defer r.look(h)
 	if err := r.record.Finish(r.result); err != nil {
 		r.view.Note("Warning: " + err.Error())
 		if r.result.Outcome == stages.Succeeded {
@@ -149,6 +152,13 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 		}
 	}
 	return r.outcome()
+}
+
+// look finds out whether there are artifacts.
+func (r *applyRun) look(h *home.Home) {
+	if run, err := runs.NewStore(h).Open(r.record.ID()); err == nil {
+		r.made = hasArtifacts(run)
+	}
 }
 
 func (r *applyRun) outcome() error {
@@ -178,7 +188,7 @@ func (r *applyRun) info() runs.Info {
 func (r *applyRun) summary() summary {
 	s := summary{
 		run: r.record.ID(), outcome: r.result.Outcome, duration: r.result.Duration.Seconds(),
-		dir: r.record.Dir(), tail: r.tails.of,
+		dir: r.record.Dir(), made: r.made, tail: r.tails.of,
 	}
 	for _, st := range r.result.Stages {
 		s.stages = append(s.stages, r.redact.stage(st.Record()))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ambient-ci/ambient/blockdev"
@@ -116,6 +117,27 @@ func artifactsOf(r *runs.Run, opts artifactsOptions) ([]archive, error) {
 		}
 	}
 	return all, nil
+}
+
+// smallArchive is the size, in bytes, of an archive that may be empty.
+const smallArchive = 4096
+
+// hasArtifacts reports whether `ambient artifacts` has something to show.
+func hasArtifacts(r *runs.Run) bool {
+	found, err := artifactsOf(r, artifactsOptions{})
+	if err != nil {
+		return false
+	}
+	for _, a := range found {
+		if info, err := os.Stat(a.path); err == nil && info.Size() > smallArchive {
+			return true
+		}
+		entries, err := blockdev.List(a.path)
+		if err == nil && slices.ContainsFunc(entries, func(e blockdev.Entry) bool { return e.Kind != blockdev.Dir }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c artifactsCommand) list(found []archive) error {

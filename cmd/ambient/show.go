@@ -132,7 +132,7 @@ func showText(c *console, r *runs.Run, shown runJSON) string {
 	for _, s := range shown.Stages {
 		b.WriteString(shownStage(c, s))
 	}
-	s := summary{run: rec.ID, outcome: rec.Outcome, duration: rec.Duration, dir: r.Dir(), tail: recordedTail(r)}
+	s := summary{run: rec.ID, outcome: rec.Outcome, duration: rec.Duration, dir: r.Dir(), made: hasArtifacts(r), tail: recordedTail(r)}
 	for _, st := range shown.Stages {
 		s.stages = append(s.stages, st.StageRecord.StageRecord)
 	}

@@ -44,6 +44,7 @@ type summary struct {
 	duration float64 // seconds
 	stages   []stages.StageRecord
 	dir      string // of the record
+	made     bool   // there are artifacts
 	tail     func(stage string) []string
 }
 
@@ -106,12 +107,8 @@ func (s summary) failure(c *console, st stages.StageRecord) string {
 }
 
 func (s summary) artifacts() string {
-	var total int64
-	for _, st := range s.stages {
-		total += st.Bytes
-	}
 	rows := [][]string{}
-	if total > 0 {
+	if s.made {
 		rows = append(rows, []string{"Artifacts:", "ambient artifacts " + s.run + " DIR"})
 	}
 	if s.dir != "" {
