@@ -102,18 +102,12 @@ func (m *machine) find(ctx context.Context, r *Runner, progress func(string)) er
 	}
 	m.found = true
 	if m.choice.Accel == qemuvm.TCG && r.opts.Note != nil {
-		r.opts.Note(emulationNote(m.choice))
+		r.opts.Note(emulationNote)
 	}
 	return nil
 }
 
-func emulationNote(c qemuvm.Choice) string {
-	note := "QEMU emulates the processor here: slower, and by QEMU's own word no security boundary"
-	for _, why := range c.Reasons {
-		note += fmt.Sprintf("; %s (%s): %s", why.Accel, why.CPU, why.Why)
-	}
-	return note
-}
+const emulationNote = "KVM does not work here (ambient doctor says why), so QEMU emulates the processor: slower, and by QEMU's own word no security boundary"
 
 // probe boots the built-in image with each accelerator until one works, or
 // remembers what worked since the host booted.

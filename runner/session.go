@@ -104,7 +104,12 @@ func (s *session) ask(why string, grace <-chan time.Time) <-chan time.Time {
 
 // lost is the end of the control port before Done.
 func (s *session) lost(err error) {
-	if s.story.stopped != "" || s.story.done != nil {
+	select { // a Kill asked for this end before it brought it about
+	case why := <-s.stop:
+		s.ask(why, nil)
+	default:
+	}
+	if s.story.stopped != "" {
 		return
 	}
 	if errors.Is(err, io.EOF) {
