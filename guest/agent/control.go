@@ -14,6 +14,12 @@ import (
 // long is gone.
 const sendLimit = time.Minute
 
+// Until the host has opened its side of the port, every read is empty at once.
+const (
+	emptyPause = 10 * time.Millisecond
+	maxEmpty   = 60000 // ten minutes
+)
+
 // control is the guest's side of the control port. It is safe for concurrent
 // use.
 type control struct {
@@ -49,11 +55,12 @@ func (c *control) send(m guest.Message) {
 // listen takes the host's messages until the host is gone.
 func (c *control) listen() {
 	started := false
-	for {
+	for empty := 0; ; {
 		m, err := guest.ReadMessage(c.port)
 		switch {
-		case errors.Is(err, io.EOF) && !started:
-			time.Sleep(10 * time.Millisecond) // the host has yet to open its side
+		case errors.Is(err, io.EOF) && !started && empty < maxEmpty:
+			empty++ // the host has yet to open its side
+			time.Sleep(emptyPause)
 		case err != nil:
 			c.gone(err)
 			return

@@ -98,7 +98,7 @@ func (w *worker) spawn(ctx context.Context, action int, e *guest.Exec) result {
 	if ctx.Err() != nil {
 		return ended(context.Cause(ctx))
 	}
-	argv, env, err := w.command(action, e)
+	argv, env, err := w.command(e)
 	if err != nil {
 		return failed("%v", err)
 	}
@@ -237,12 +237,14 @@ func stdinFile(data []byte) (*os.File, error) {
 }
 
 // command returns the arguments and the environment of a step.
-func (w *worker) command(action int, e *guest.Exec) (argv, env []string, err error) {
+func (w *worker) command(e *guest.Exec) (argv, env []string, err error) {
 	env = w.environ(e.Env)
 	if len(e.Argv) > 0 {
 		return e.Argv, env, nil
 	}
-	file := w.path(filepath.Join(scriptDir, fmt.Sprintf("action-%d", action)))
+	// A name of its own each time: a background process may still read the last.
+	w.scripts++
+	file := w.path(filepath.Join(scriptDir, fmt.Sprintf("script-%d", w.scripts)))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return nil, nil, err
 	}

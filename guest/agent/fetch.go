@@ -184,6 +184,9 @@ func netError(err error) error {
 	var cert *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var redirect *redirectError
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err // the address is in every message already
+	}
 	switch {
 	case errors.As(err, &redirect):
 		return redirect

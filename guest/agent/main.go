@@ -18,6 +18,9 @@ import (
 // before, and under emulation a collection costs a noticeable time.
 const heapLimit = 48 << 20
 
+// largePlan is a size in bytes.
+const largePlan = 4 << 20
+
 // Main is the guest program's main function. As PID 1 it does not return: it
 // powers the machine off. Elsewhere it says what it is for and exits with 2.
 func Main() {
@@ -155,8 +158,10 @@ func (m *machine) stage(start *guest.Start) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	m.guard(func() {
-		m.log.say(-1, "stopping: %s", (<-m.control.stop).Reason)
+		reason := (<-m.control.stop).Reason
 		cancel(errStopped)
+		m.log.hurry(time.Now().Add(flushLimit)) // the log must not hold us up from now on
+		m.log.say(-1, "stopping: %s", reason)
 	})
 	finished := make(chan guest.Done, 1)
 	m.guard(func() { finished <- w.work(ctx) })
@@ -211,8 +216,11 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 		return nil, fmt.Errorf("control group: %w", err)
 	}
 	w := &worker{root: "/", plan: plan, devices: openDevice, send: m.control.send, log: m.log,
-		procs: newProcs(), group: g, mounts: true, client: newClient(nil), sleep: sleep,
+		procs: newProcs(), group: g, sweep: killEverything, mounts: true, client: newClient(nil), sleep: sleep,
 		guard: m.guard, now: time.Now}
+	if len(files[guest.PlanFile]) > largePlan {
+		debug.SetGCPercent(100) // the heap limit is too near to work at
+	}
 	if plan.Trust {
 		env, pool, err := trust(files[guest.CAFile], replaceFile)
 		if err != nil {
@@ -224,6 +232,10 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 	syscall.Umask(0o022)
 	return w, nil
 }
+
+// killEverything ends what moved out of the stage's group: PID 1 may kill all
+// but itself.
+func killEverything() { syscall.Kill(-1, syscall.SIGKILL) }
 
 // proxyFromPlan makes fetches use the proxy that the plan's environment names.
 func proxyFromPlan(env map[string]string) {

@@ -26,7 +26,7 @@ func (w *worker) packAll() []guest.Packed {
 		n, err := w.packOutput(out)
 		switch {
 		case errors.Is(err, errTooLarge):
-			p.Limit = out.Name
+			p.Limit = limitName(out.Name)
 			p.Error = fmt.Sprintf("%s: more than %d bytes", out.Dir, out.Limit)
 		case err != nil:
 			p.Error = cut(err.Error())
@@ -36,6 +36,15 @@ func (w *worker) packAll() []guest.Packed {
 		all = append(all, p)
 	}
 	return all
+}
+
+// limitName returns the limit that bounds an output.
+func limitName(output string) string {
+	switch output {
+	case guest.LimitCache, guest.LimitDeps:
+		return output
+	}
+	return guest.LimitArtifacts
 }
 
 // packOutput packs one output; after a failure the device reads as empty.

@@ -15,7 +15,8 @@ import (
 // maxExecFile bounds, in bytes, each file that is read from the exec device.
 const maxExecFile = 64 << 20
 
-// readExec returns the files of the exec device by name.
+// readExec returns the plan and the certificate authorities of the exec device,
+// as far as they are there, by name.
 func readExec(r io.Reader) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	tr := tar.NewReader(bufio.NewReaderSize(r, deviceBuffer))
@@ -27,13 +28,14 @@ func readExec(r io.Reader) (map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h.Typeflag != tar.TypeReg {
+		name := path.Clean(h.Name)
+		if h.Typeflag != tar.TypeReg || name != guest.PlanFile && name != guest.CAFile {
 			continue
 		}
 		if h.Size > maxExecFile {
 			return nil, fmt.Errorf("%s has %d bytes, more than %d", h.Name, h.Size, maxExecFile)
 		}
-		if files[path.Clean(h.Name)], err = io.ReadAll(tr); err != nil {
+		if files[name], err = io.ReadAll(tr); err != nil {
 			return nil, err
 		}
 	}

@@ -85,14 +85,21 @@ func empty(dir string) error {
 // an entry's parent must be a directory that it made itself.
 type unpacker struct {
 	root  string
-	dirs  map[string]*tar.Header // directories made, by name; nil: implied by an entry below
+	dirs  map[string]*dirEntry // directories made, by name; nil: implied by an entry below
 	order []string               // of dirs
 	buf   []byte
 }
 
+// dirEntry is what a directory is to be like once it is full.
+type dirEntry struct {
+	mode     uint32
+	uid, gid int
+	time     time.Time
+}
+
 // unpack writes the archive r below dir. An archive of zeroes gives nothing.
 func unpack(ctx context.Context, r io.Reader, dir string) error {
-	u := &unpacker{root: dir, dirs: map[string]*tar.Header{".": nil}, buf: make([]byte, 128<<10)}
+	u := &unpacker{root: dir, dirs: map[string]*dirEntry{".": nil}, buf: make([]byte, 128<<10)}
 	tr := tar.NewReader(bufio.NewReaderSize(r, deviceBuffer))
 	for {
 		h, err := tr.Next()
@@ -149,19 +156,20 @@ func (u *unpacker) parents(dir string) error {
 }
 
 func (u *unpacker) dir(name string, h *tar.Header) error {
+	e := &dirEntry{mode: uint32(h.Mode) & 0o7777, uid: h.Uid, gid: h.Gid, time: h.ModTime}
 	if _, ok := u.dirs[name]; ok {
-		u.dirs[name] = h
+		u.dirs[name] = e
 		return nil
 	}
-	return u.mkdir(name, h)
+	return u.mkdir(name, e)
 }
 
-func (u *unpacker) mkdir(name string, h *tar.Header) error {
+func (u *unpacker) mkdir(name string, e *dirEntry) error {
 	full := filepath.Join(u.root, name)
 	if err := u.replace(name, full, func() error { return os.Mkdir(full, 0o755) }); err != nil {
 		return err
 	}
-	u.dirs[name] = h
+	u.dirs[name] = e
 	u.order = append(u.order, name)
 	return nil
 }
@@ -210,7 +218,7 @@ func (u *unpacker) file(name, full string, h *tar.Header, r io.Reader) error {
 		err = cerr
 	}
 	if err == nil {
-		err = setTime(full, h)
+		err = setTime(full, h.ModTime)
 	}
 	return err
 }
@@ -232,25 +240,23 @@ func (u *unpacker) content(fd int, h *tar.Header, r io.Reader) error {
 			return fmt.Errorf("damaged archive: %w", err)
 		}
 	}
-	if err := chown(func(uid, gid int) error { return syscall.Fchown(fd, uid, gid) }, h); err != nil {
-		return err
+	if owned(h.Uid, h.Gid) {
+		if err := syscall.Fchown(fd, h.Uid, h.Gid); err != nil {
+			return err
+		}
 	}
 	return syscall.Fchmod(fd, uint32(h.Mode)&0o7777)
 }
 
-// chown gives an entry its owner. Only root can, and new files are root's.
-func chown(set func(uid, gid int) error, h *tar.Header) error {
-	if os.Getuid() != 0 || h.Uid == 0 && h.Gid == 0 {
-		return nil
-	}
-	return set(h.Uid, h.Gid)
-}
+// owned reports whether a new file must be given an owner. Only root can, and
+// what it makes is its own.
+func owned(uid, gid int) bool { return (uid != 0 || gid != 0) && os.Getuid() == 0 }
 
-func setTime(full string, h *tar.Header) error {
-	if h.ModTime.IsZero() || h.ModTime.Equal(time.Unix(0, 0)) {
+func setTime(full string, t time.Time) error {
+	if t.IsZero() || t.Equal(time.Unix(0, 0)) {
 		return nil
 	}
-	ts := syscall.NsecToTimespec(h.ModTime.UnixNano())
+	ts := syscall.NsecToTimespec(t.UnixNano())
 	return syscall.UtimesNano(full, []syscall.Timespec{ts, ts})
 }
 
@@ -258,23 +264,27 @@ func setTime(full string, h *tar.Header) error {
 // written below them any more.
 func (u *unpacker) finish() error {
 	for i := len(u.order) - 1; i >= 0; i-- {
-		h := u.dirs[u.order[i]]
-		if h == nil {
-			continue
-		}
-		full := filepath.Join(u.root, u.order[i])
-		err := chown(func(uid, gid int) error { return os.Lchown(full, uid, gid) }, h)
-		if err == nil && h.Mode&0o7777 != 0o755 {
-			err = syscall.Chmod(full, uint32(h.Mode)&0o7777)
-		}
-		if err == nil {
-			err = setTime(full, h)
-		}
-		if err != nil {
-			return err
+		if e := u.dirs[u.order[i]]; e != nil {
+			if err := e.apply(filepath.Join(u.root, u.order[i])); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (e *dirEntry) apply(dir string) error {
+	if owned(e.uid, e.gid) {
+		if err := os.Lchown(dir, e.uid, e.gid); err != nil {
+			return err
+		}
+	}
+	if e.mode != 0o755 {
+		if err := syscall.Chmod(dir, e.mode); err != nil {
+			return err
+		}
+	}
+	return setTime(dir, e.time)
 }
 
 // doneError makes the last message of a stage whose actions could not run.

@@ -30,7 +30,8 @@ type worker struct {
 	log     *logger
 	procs   *procs
 	group   group
-	mounts  bool // remount read-only inputs
+	sweep   func() // kills every process that left the group
+	mounts  bool   // remount read-only inputs
 	client  *http.Client
 	sleep   func(context.Context, time.Duration) error
 	guard   func(func()) // starts a goroutine whose panic ends the stage
@@ -38,6 +39,7 @@ type worker struct {
 
 	trustEnv map[string]string
 	pumps    sync.WaitGroup
+	scripts  int // written so far
 }
 
 // deviceOpener opens the device with a serial.
@@ -133,21 +135,29 @@ func (w *worker) step(ctx context.Context, action int, s guest.Step) result {
 // writeFile carries out a Write. Missing parents are made.
 func (w *worker) writeFile(f *guest.Write) result {
 	path := w.path(f.Path)
-	mode := os.FileMode(f.Mode)
-	make := func() error {
-		if f.Dir {
-			return os.MkdirAll(path, 0o755)
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(path, f.Content, 0o644)
+	mode := os.FileMode(f.Mode).Perm()
+	if f.Dir {
+		return fileResult(makeDir(path, mode))
 	}
-	err := make()
-	if err == nil && mode != 0 {
-		err = os.Chmod(path, mode.Perm())
+	if mode == 0 {
+		mode = 0o644
+	}
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, f.Content, mode)
+	}
+	if err == nil {
+		err = os.Chmod(path, mode)
 	}
 	return fileResult(err)
+}
+
+func makeDir(path string, mode os.FileMode) error {
+	err := os.MkdirAll(path, 0o755)
+	if err == nil && mode != 0 {
+		err = os.Chmod(path, mode)
+	}
+	return err
 }
 
 // fileResult turns an error of the writable layer into a result.
@@ -167,6 +177,7 @@ func (w *worker) endProcesses() {
 	if err := w.group.kill(); err != nil {
 		w.log.say(-1, "end of the actions: %v", err)
 	}
+	w.sweep()
 	ended := make(chan struct{})
 	go func() {
 		w.pumps.Wait()
