@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("AMBIENT_HOME", filepath.Join(e.WorkDir, "home"))
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each program waits a second at its end
 			e.Setenv("TZ", "UTC")
 			e.Setenv("TERM", "xterm")
 			return nil
