@@ -94,7 +94,7 @@ func (b *builder) debian(ctx context.Context, a *apt.Archive) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	b.info.Packages = append(b.info.Packages, installed(status.Bytes())...)
+	b.info.Packages = append(b.info.Packages, installed(status.data)...)
 	b.info.MadeBy = mmdebstrap
 	return b.note(rootFile)
 }

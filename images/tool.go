@@ -33,20 +33,13 @@ const toolGrace = 10 * time.Second
 func (t *tool) run(ctx context.Context, read func(io.Reader) error) error {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	out, in, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	// The death signal is that of the thread that starts the tool, so keep it.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd, err := t.start(inner, in)
-	in.Close()
+	out, log, cmd, err := t.start(inner)
 	if err != nil {
 		return &ToolError{Tool: t.argv[0], Missing: errors.Is(err, exec.ErrNotFound), Err: err}
 	}
-	done := make(chan error, 1)
+	defer out.Close()
+	defer log.Close()
+	done, logged := make(chan error, 1), make(chan struct{})
 	go func() {
 		err := read(out)
 		if err == nil {
@@ -54,12 +47,19 @@ func (t *tool) run(ctx context.Context, read func(io.Reader) error) error {
 		}
 		if err != nil {
 			stop()
+			out.Close() // so that the tool is not stuck writing
 		}
 		done <- err
 	}()
-	werr := cmd.Wait()
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind
-	_ = out.SetReadDeadline(time.Now().Add(toolGrace))
+	go func() {
+		_, _ = io.Copy(&t.log, log)
+		close(logged)
+	}()
+	werr := cmd.wait()
+	for _, f := range []*os.File{out, log} {
+		_ = f.SetReadDeadline(time.Now().Add(toolGrace)) // should someone still hold the other end
+	}
+	<-logged
 	return t.result(ctx, werr, <-done)
 }
 
@@ -77,29 +77,69 @@ func (t *tool) result(ctx context.Context, werr, rerr error) error {
 	return nil
 }
 
-// start runs the tool in a process group of its own. As root it gets a process
-// namespace and a mount namespace too, where the host allows that: then nothing
-// it starts or mounts can outlive it.
-func (t *tool) start(ctx context.Context, out *os.File) (*exec.Cmd, error) {
-	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		jail := *attr
-		jail.Cloneflags, jail.Unshareflags = syscall.CLONE_NEWPID, syscall.CLONE_NEWNS
-		cmd := t.command(ctx, out, &jail)
-		err := cmd.Start()
-		if !errors.Is(err, syscall.EPERM) {
-			return cmd, err
-		}
+// start runs the tool in a process group of its own and returns the ends of its
+// standard output and error. As root it gets a process namespace and a mount
+// namespace too, where the host allows that: then nothing it starts or mounts
+// can outlive it.
+func (t *tool) start(ctx context.Context) (out, log *os.File, p *process, err error) {
+	out, outEnd, err := os.Pipe()
+	if err != nil {
+		return nil, nil, nil, err
 	}
-	cmd := t.command(ctx, out, attr)
-	return cmd, cmd.Start()
+	defer outEnd.Close()
+	log, logEnd, err := os.Pipe()
+	if err != nil {
+		out.Close()
+		return nil, nil, nil, err
+	}
+	defer logEnd.Close()
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	jail := *attr
+	jail.Cloneflags, jail.Unshareflags = syscall.CLONE_NEWPID, syscall.CLONE_NEWNS
+	err = syscall.EPERM
+	if os.Geteuid() == 0 {
+		p, err = spawn(t.command(ctx, outEnd, logEnd, &jail))
+	}
+	if errors.Is(err, syscall.EPERM) {
+		p, err = spawn(t.command(ctx, outEnd, logEnd, attr))
+	}
+	if err != nil {
+		out.Close()
+		log.Close()
+	}
+	return out, log, p, err
 }
 
-func (t *tool) command(ctx context.Context, out *os.File, attr *syscall.SysProcAttr) *exec.Cmd {
+// process is a tool that runs, with a thread of ours that lives as long: the
+// kernel sends the death signal when the thread ends that started it.
+type process struct{ ended chan error }
+
+func spawn(cmd *exec.Cmd) (*process, error) {
+	p := &process{ended: make(chan error, 1)}
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		err = cmd.Wait()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind
+		p.ended <- err
+	}()
+	return p, <-started
+}
+
+// wait blocks until the process and all of its group are gone, once.
+func (p *process) wait() error { return <-p.ended }
+
+func (t *tool) command(ctx context.Context, out, log *os.File, attr *syscall.SysProcAttr) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, t.argv[0], t.argv[1:]...)
 	cmd.Dir = "/"
 	cmd.Env = append(toolEnv(), t.env...)
-	cmd.Stdout, cmd.Stderr = out, &t.log
+	cmd.Stdout, cmd.Stderr = out, log
 	cmd.SysProcAttr = attr
 	cmd.WaitDelay = toolGrace
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -163,13 +203,13 @@ func (w *tailWriter) flush() {
 
 // boundedBuffer keeps the first bytes written to it and drops the rest.
 type boundedBuffer struct {
-	bytes.Buffer
+	data []byte
 	left int
 }
 
 func (b *boundedBuffer) Write(p []byte) (int, error) {
 	keep := p[:min(len(p), b.left)]
 	b.left -= len(keep)
-	b.Buffer.Write(keep)
+	b.data = append(b.data, keep...)
 	return len(p), nil
 }

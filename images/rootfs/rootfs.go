@@ -38,6 +38,7 @@ type Writer struct {
 	w     *erofs.Writer
 	time  time.Time
 	kinds map[string]fs.FileMode // type bits of what is there, by clean absolute name
+	files map[string]Attr        // of regular files, for hard links
 	links map[string]string      // targets of symbolic links
 	bytes int64
 	done  bool // the file is whole
@@ -52,7 +53,7 @@ func Create(name string, when time.Time) (*Writer, error) {
 	}
 	w := erofs.Create(out,
 		erofs.WithBuildTime(uint64(when.Unix()), 0), erofs.WithTempDir(filepath.Dir(name)))
-	root := &Writer{out: out, w: w, time: when, kinds: map[string]fs.FileMode{"/": fs.ModeDir}, links: map[string]string{}}
+	root := &Writer{out: out, w: w, time: when, kinds: map[string]fs.FileMode{"/": fs.ModeDir}, links: map[string]string{}, files: map[string]Attr{}}
 	return root, root.set("/", root.New(0o755))
 }
 
@@ -137,6 +138,7 @@ func (w *Writer) File(name string, a Attr, r io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	w.files[name] = a
 	return w.set(name, a)
 }
 
@@ -157,11 +159,15 @@ func (w *Writer) Symlink(name, target string, a Attr) error {
 	return w.set(name, a)
 }
 
-// Copy adds a file with the content of old, which must be a regular file that
-// was added before: hard links are written as copies.
-func (w *Writer) Copy(name, old string, a Attr) error {
+// Link adds a second name for old, which must have been added before: a file is
+// written again with the same attributes, since the image has no hard links.
+func (w *Writer) Link(name, old string) error {
 	old = clean(old)
-	if kind, ok := w.kinds[old]; !ok || kind != 0 {
+	if target, ok := w.links[old]; ok {
+		return w.Symlink(name, target, w.New(0o777))
+	}
+	a, ok := w.files[old]
+	if !ok {
 		return fmt.Errorf("%s: a hard link to %s, which is no file", name, old)
 	}
 	f, err := w.w.Open(old)

@@ -63,22 +63,15 @@ func (w *Writer) entry(name string, h *tar.Header, r io.Reader, o TarOptions) er
 	case tar.TypeSymlink:
 		return w.Symlink(name, h.Linkname, a)
 	case tar.TypeLink:
-		return w.link(name, h.Linkname, a)
+		old, err := safeName(h.Linkname)
+		if err != nil {
+			return err
+		}
+		return w.Link(name, old)
 	case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		return nil
 	}
 	return fmt.Errorf("%s: type %q is not supported", name, h.Typeflag)
-}
-
-func (w *Writer) link(name, old string, a Attr) error {
-	old, err := safeName(old)
-	if err != nil {
-		return err
-	}
-	if target, ok := w.links[clean(old)]; ok {
-		return w.Symlink(name, target, a)
-	}
-	return w.Copy(name, old, a)
 }
 
 // safeName makes a name of an archive clean and relative.

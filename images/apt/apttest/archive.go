@@ -91,18 +91,26 @@ func WriteKey(t testing.TB, keys ...*openpgp.Entity) string {
 // Serve starts a server for the archive, which ends with the test.
 func (a *Archive) Serve(t testing.TB) {
 	t.Helper()
-	a.files, a.hits = map[string][]byte{}, map[string]int{}
-	a.build(t)
+	a.hits = map[string]int{}
+	a.Update(t)
 	srv := httptest.NewServer(http.HandlerFunc(a.serve))
 	t.Cleanup(srv.Close)
 	a.URL = srv.URL + "/debian"
 }
 
+// Update makes a server serve what the fields say now.
+func (a *Archive) Update(t testing.TB) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.files = map[string][]byte{}
+	a.build(t)
+}
+
 // Release returns the archive's InRelease file.
 func (a *Archive) Release(t testing.TB) []byte {
 	t.Helper()
-	a.files = map[string][]byte{}
-	a.build(t)
+	a.Update(t)
 	return a.files["dists/"+a.Codename+"/InRelease"]
 }
 
