@@ -6,9 +6,9 @@ import (
 )
 
 // diskFull reports whether the file system at path has nearly no space or no
-// inodes left. ext4 keeps back the lesser of 2 % and 4096 blocks, which it
-// still reports as available; the host makes the file system without a share
-// for root. It keeps quiet about a file system that it can not ask.
+// inodes left. What ext4 keeps back for itself (2 %, at most 4096 blocks) counts
+// as used; the host makes the file system without a share for root. It keeps
+// quiet about a file system that it can not ask.
 func diskFull(path string) bool {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(path, &s); err != nil || s.Blocks == 0 {
@@ -16,7 +16,7 @@ func diskFull(path string) bool {
 	}
 	free := s.Bavail * uint64(s.Bsize)
 	total := s.Blocks * uint64(s.Bsize)
-	return free < min(24<<20, total/25) || s.Files > 0 && s.Ffree < 16
+	return free < min(8<<20, total/50) || s.Files > 0 && s.Ffree < 16
 }
 
 // outOfSpace reports whether an error says that the disk is full.

@@ -86,7 +86,7 @@ func empty(dir string) error {
 type unpacker struct {
 	root  string
 	dirs  map[string]*dirEntry // directories made, by name; nil: implied by an entry below
-	order []string               // of dirs
+	order []string             // of dirs
 	buf   []byte
 }
 
