@@ -95,7 +95,7 @@ func (b *builder) debian(ctx context.Context, a *apt.Archive) error {
 		return err
 	}
 	b.info.Packages = append(b.info.Packages, installed(status.data)...)
-	b.info.MadeBy = mmdebstrap
+	b.info.MadeBy = toolVersion(ctx)
 	return b.note(rootFile)
 }
 
@@ -217,6 +217,20 @@ func installed(status []byte) []apt.Package {
 	return list
 }
 
+// subidHint says what an ordinary user lacks where mmdebstrap finds no way to
+// work (subuid(5)).
+const subidHint = "an ordinary user needs the package uidmap and subordinate ids: " +
+	"let an administrator run usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+
+// toolVersion names the program that makes Debian roots.
+func toolVersion(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, mmdebstrap, "--version").CombinedOutput()
+	if text := strings.TrimSpace(string(out)); err == nil && len(text) < 100 {
+		return text
+	}
+	return mmdebstrap
+}
+
 // aptFaults are apt's words for a package that can not be had; the first group
 // is its name.
 var aptFaults = []*regexp.Regexp{
@@ -232,6 +246,10 @@ func (b *builder) explain(err error) error {
 		return err
 	}
 	for _, line := range te.Lines {
+		if strings.Contains(line, "unable to pick chroot mode") {
+			te.Lines = append(te.Lines, subidHint)
+			return te
+		}
 		for _, fault := range aptFaults {
 			if m := fault.FindStringSubmatch(line); m != nil {
 				return &PackageError{Package: m[1], Suite: b.spec.Suite, Reason: strings.TrimPrefix(line, "E: ")}

@@ -3,6 +3,7 @@ package images
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/ambient-ci/ambient/images/apt"
@@ -87,5 +88,9 @@ func TestExplain(t *testing.T) {
 		if errors.As(err, &pe) != (tc.pkg != "") || pe != nil && pe.Package != tc.pkg {
 			t.Errorf("%s: %v", tc.line, err)
 		}
+	}
+	err := b.explain(&ToolError{Tool: mmdebstrap, Lines: []string{"E: unable to pick chroot mode automatically"}})
+	if !strings.Contains(err.Error(), "usermod --add-subuids") {
+		t.Errorf("no hint in: %v", err)
 	}
 }

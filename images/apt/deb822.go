@@ -63,7 +63,7 @@ func (p *parser) line(s string) error {
 		return nil
 	}
 	name, value, ok := strings.Cut(s, ":")
-	if !ok || name == "" || strings.ContainsAny(name, " \t") {
+	if !ok || name == "" || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' }) {
 		return fmt.Errorf("%w: not a field: %.60q", errStanza, s)
 	}
 	p.field()
