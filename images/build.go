@@ -65,6 +65,9 @@ func (b *builder) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, why := range archive.Skipped {
+		b.say("not used: " + why)
+	}
 	for _, src := range archive.Sources {
 		b.info.Archives = append(b.info.Archives,
 			fmt.Sprintf("%s %s %s", src.URI, src.Suite, src.Date.UTC().Format(time.RFC3339)))

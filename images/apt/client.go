@@ -35,6 +35,7 @@ func NewClient(dir string) *Client {
 type Archive struct {
 	Suite   string
 	Sources []Checked
+	Skipped []string // "ADDRESS: why not" of entries that were not used
 	client  *Client
 }
 
@@ -49,8 +50,9 @@ type Checked struct {
 
 // Open finds and checks the archive of a suite; see Sources for where it
 // looks. Of the host's entries those are used that are signed, fresh and
-// Debian's. The error is a *NoArchiveError that says what was wrong with each,
-// or ctx's.
+// Debian's. When an entry does not answer and no other stands for it, that is
+// an error: a release without its security updates is not what was asked for. The error is
+// a *NoArchiveError that says what was wrong with each, or ctx's.
 func (c *Client) Open(ctx context.Context, suite, mirror string) (*Archive, error) {
 	sources, err := c.host.Sources(suite, mirror)
 	if err != nil {
@@ -61,7 +63,7 @@ func (c *Client) Open(ctx context.Context, suite, mirror string) (*Archive, erro
 	}
 	none := &NoArchiveError{Suite: suite}
 	a := &Archive{Suite: suite, client: c}
-	base := false
+	good, silent := map[string]bool{}, map[string]bool{} // by role
 	for _, s := range sources {
 		role := s.role(suite, c.host.Codename())
 		checked, err := c.checkSource(ctx, s, role)
@@ -70,16 +72,20 @@ func (c *Client) Open(ctx context.Context, suite, mirror string) (*Archive, erro
 		}
 		if err != nil {
 			var fe *FetchError
-			none.Outage = none.Outage || errors.As(err, &fe) && fe.Temporary()
+			silent[role] = silent[role] || errors.As(err, &fe) && fe.Temporary()
 			none.add(s.URI, "%v", err)
 			continue
 		}
-		base = base || role == suite
+		good[role] = true
 		a.Sources = append(a.Sources, *checked)
 	}
-	if !base {
+	for role, yes := range silent {
+		none.Outage = none.Outage || yes && !good[role]
+	}
+	if !good[suite] || none.Outage {
 		return nil, none
 	}
+	a.Skipped = none.Reasons
 	return a, nil
 }
 

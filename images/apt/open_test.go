@@ -68,7 +68,7 @@ func TestOpenTriesEach(t *testing.T) {
 		c.host = h
 		a, err := c.Open(context.Background(), "", "")
 		if tc.want != "" {
-			if err != nil || len(a.Sources) != 1 || a.Sources[0].URI != tc.want || a.Suite != "bookworm" {
+			if err != nil || len(a.Sources) != 1 || len(a.Skipped) != 3 || a.Sources[0].URI != tc.want || a.Suite != "bookworm" {
 				t.Errorf("%s: %+v, %v", tc.name, a, err)
 			}
 			continue
@@ -81,6 +81,28 @@ func TestOpenTriesEach(t *testing.T) {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: no %q in %v", tc.name, want, err)
 			}
+		}
+	}
+}
+
+// TestOpenWithOneSilent has an archive that does not answer: another may stand
+// for it, but not for security updates.
+func TestOpenWithOneSilent(t *testing.T) {
+	key := apttest.Key(t)
+	a := apttest.New(key)
+	a.Serve(t)
+	for suite, ok := range map[string]bool{"bookworm": true, "bookworm-security": false} {
+		list := "deb " + a.URL + " bookworm main\ndeb http://127.0.0.1:1 " + suite + " main\n"
+		h := host(t, map[string]string{"etc/apt/sources.list": list})
+		c := testClient(t, apttest.WriteKey(t, key))
+		c.host = h
+		archive, err := c.Open(context.Background(), "bookworm", "")
+		if ok && (err != nil || len(archive.Skipped) != 1) {
+			t.Errorf("%s: %+v, %v", suite, archive, err)
+		}
+		var none *NoArchiveError
+		if !ok && (!errors.As(err, &none) || !none.Outage || !strings.Contains(err.Error(), "127.0.0.1:1")) {
+			t.Errorf("%s: %v", suite, err)
 		}
 	}
 }
