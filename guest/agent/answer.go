@@ -107,6 +107,6 @@ func contentRange(s string) (first, total int64, ok bool) {
 		total, err3 = strconv.ParseInt(size, 10, 64)
 	}
 	ok = ok1 && ok2 && err1 == nil && err2 == nil && err3 == nil &&
-		first >= 0 && last >= first && (total < 0 || last < total)
+		first >= 0 && last >= first && (size == "*" || last < total)
 	return first, total, ok
 }

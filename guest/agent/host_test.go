@@ -188,4 +188,3 @@ func script(texts ...string) guest.Plan {
 	}
 	return p
 }
-

@@ -152,7 +152,12 @@ func (u *unpacker) parents(dir string) error {
 	if err := u.parents(path.Dir(dir)); err != nil {
 		return err
 	}
-	return u.mkdir(dir, nil)
+	full := filepath.Join(u.root, dir)
+	if err := os.Mkdir(full, 0o755); err != nil {
+		return fmt.Errorf("damaged archive: its directory: %w", err)
+	}
+	u.made(dir, nil)
+	return nil
 }
 
 func (u *unpacker) dir(name string, h *tar.Header) error {
@@ -169,9 +174,13 @@ func (u *unpacker) mkdir(name string, e *dirEntry) error {
 	if err := u.replace(name, full, func() error { return os.Mkdir(full, 0o755) }); err != nil {
 		return err
 	}
+	u.made(name, e)
+	return nil
+}
+
+func (u *unpacker) made(name string, e *dirEntry) {
 	u.dirs[name] = e
 	u.order = append(u.order, name)
-	return nil
 }
 
 // replace makes an entry; one that is there already goes, unless it is a

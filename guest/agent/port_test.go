@@ -1,0 +1,137 @@
+package agent
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ambient-ci/ambient/guest"
+)
+
+// socketPair returns two connected files that take deadlines, as ports do.
+func socketPair(t *testing.T) (ours, theirs *os.File) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs = os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+	t.Cleanup(func() { ours.Close(); theirs.Close() })
+	return ours, theirs
+}
+
+func TestControl(t *testing.T) {
+	port, host := socketPair(t)
+	gone := make(chan error, 1)
+	c := newControl(port, func(err error) { gone <- err })
+	go c.listen()
+	for _, m := range []guest.Message{{Start: &guest.Start{Hostname: "h"}}, {Stop: &guest.Stop{Reason: "one"}}, {Stop: &guest.Stop{Reason: "two"}}} {
+		if err := guest.WriteMessage(host, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := <-c.start; s.Hostname != "h" {
+		t.Errorf("%+v", s)
+	}
+	if s := <-c.stop; s.Reason != "one" {
+		t.Errorf("%+v", s)
+	}
+	c.send(guest.Message{Started: &guest.Started{}})
+	if m, err := guest.ReadMessage(host); err != nil || m.Started == nil {
+		t.Errorf("%+v %v", m, err)
+	}
+	host.Close()
+	if err := <-gone; err == nil {
+		t.Error("gone without a reason")
+	}
+}
+
+func TestControlOutOfOrder(t *testing.T) {
+	ready, _ := frameOf(guest.Message{Ready: &guest.Ready{}})
+	start, _ := frameOf(guest.Message{Start: &guest.Start{}})
+	tests := map[string]string{"a guest's message": ready, "two starts": start + start, "garbage": "\xff\xff\xff\xffgarbage"}
+	for name, data := range tests {
+		port, host := socketPair(t)
+		gone := make(chan error, 1)
+		go newControl(port, func(err error) { gone <- err }).listen()
+		if _, err := io.WriteString(host, data); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-gone; err == nil {
+			t.Error(name)
+		}
+	}
+}
+
+func frameOf(m guest.Message) (string, error) {
+	var b strings.Builder
+	err := guest.WriteMessage(&b, m)
+	return b.String(), err
+}
+
+// A message of our own that the protocol does not allow must not look like a
+// host that is gone.
+func TestControlOwnMistake(t *testing.T) {
+	port, host := socketPair(t)
+	c := newControl(port, func(err error) { t.Error(err) })
+	c.send(guest.Message{Done: &guest.Done{Limit: "patience"}})
+	if m, err := guest.ReadMessage(host); err != nil || m.Warning == nil || !strings.Contains(m.Warning.Text, "patience") {
+		t.Errorf("%+v %v", m, err)
+	}
+}
+
+func TestControlHostGone(t *testing.T) {
+	port, host := socketPair(t)
+	host.Close()
+	gone := make(chan error, 1)
+	newControl(port, func(err error) { gone <- err }).send(guest.Message{Done: &guest.Done{}})
+	if err := <-gone; !errors.Is(err, syscall.EPIPE) {
+		t.Error(err)
+	}
+}
+
+func TestLoggerSplits(t *testing.T) {
+	h := newHost(t, guest.Plan{})
+	h.log.write(2, guest.StreamStdout, []byte(strings.Repeat("x", guest.MaxLogData+1)))
+	h.log.say(-1, "a line\n")
+	if got := h.logged(guest.StreamStdout); len(got) != guest.MaxLogData+1 {
+		t.Errorf("%d bytes", len(got))
+	}
+	if got := h.logged(guest.StreamSystem); got != "a line\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestLoggerFlushFillsTheQueue(t *testing.T) {
+	h := newHost(t, guest.Plan{})
+	h.log.flush()
+	if n := h.out.Len() / (4 + 13); n <= queueLength {
+		t.Errorf("%d frames", n)
+	}
+}
+
+// A host that reads nothing must not hold the writers for ever.
+func TestLoggerHurry(t *testing.T) {
+	port, _ := socketPair(t)
+	l := newLogger(port)
+	written := make(chan struct{})
+	go func() {
+		l.write(0, guest.StreamStdout, make([]byte, 16<<20))
+		close(written)
+	}()
+	select {
+	case <-written:
+		t.Fatal("16 MiB went nowhere")
+	case <-time.After(50 * time.Millisecond):
+	}
+	l.hurry(time.Now())
+	<-written
+	l.say(0, "dropped")
+	if !l.dead {
+		t.Error("the port is not given up")
+	}
+}
