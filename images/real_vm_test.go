@@ -44,7 +44,7 @@ func unpacked(t *testing.T, img *Image) string {
 	return dir
 }
 
-func TestRealBuiltIn(t *testing.T) {
+func TestVMImageBuiltIn(t *testing.T) {
 	_, img := realImage(t, Spec{Arch: "amd64"})
 	kernel, err := os.ReadFile(img.Kernel)
 	if err != nil || len(kernel) < 1<<20 || !bytes.Equal(kernel[0x202:0x206], []byte("HdrS")) {
@@ -69,7 +69,7 @@ func TestRealBuiltIn(t *testing.T) {
 	}
 }
 
-func TestRealDebian(t *testing.T) {
+func TestVMImageDebian(t *testing.T) {
 	store, img := realImage(t, Spec{Debian: true, Packages: []string{"hello"}, Arch: "amd64"})
 	i := slices.IndexFunc(img.Info.Packages, func(p apt.Package) bool { return p.Name == "hello" })
 	if i < 0 || img.Info.Packages[i].Version == "" {
@@ -95,7 +95,7 @@ func TestRealDebian(t *testing.T) {
 	noStaging(t, store)
 }
 
-func TestRealDebianMistakes(t *testing.T) {
+func TestVMImageDebianMistakes(t *testing.T) {
 	store := Open(home.At(t.TempDir()))
 	for _, p := range []string{"no-such-package-anywhere", "hello=9999"} {
 		_, err := store.Ensure(t.Context(), Spec{Debian: true, Packages: []string{p}}, nil)
@@ -112,7 +112,7 @@ func TestRealDebianMistakes(t *testing.T) {
 	noStaging(t, store)
 }
 
-func TestRealDebianCancelled(t *testing.T) {
+func TestVMImageDebianCancelled(t *testing.T) {
 	store := Open(home.At(t.TempDir()))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

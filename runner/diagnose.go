@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/ambient-ci/ambient/blockdev"
-	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/images"
 	"github.com/ambient-ci/ambient/images/apt"
@@ -75,9 +74,12 @@ func checkDisk(h *home.Home) Check {
 	case free < leastDisk:
 		c.Status, c.Remedy = CheckFail, "free some space there, or set AMBIENT_HOME to a directory with more"
 	}
-	c.Detail = fmt.Sprintf("%s free in %s", config.FormatSize(free), dir)
+	c.Detail = fmt.Sprintf("%s free in %s", size(free), dir)
 	return c
 }
+
+// size is a number of bytes to look at, in whole MiB.
+func size(bytes int64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
 
 // existing is the nearest directory above path that is there.
 func existing(path string) string {
@@ -91,7 +93,7 @@ func existing(path string) string {
 }
 
 func checkMemory(free int64) Check {
-	c := Check{Name: "memory", Status: CheckOK, Detail: config.FormatSize(free) + " for stages"}
+	c := Check{Name: "memory", Status: CheckOK, Detail: size(free)+" for stages"}
 	switch {
 	case free == 0:
 		return Check{"memory", CheckWarn, "how much is free is not known", "ambient reads /proc/meminfo"}

@@ -21,6 +21,7 @@ import (
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/images"
+	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -101,12 +102,17 @@ func (x *execution) users(err error) (stages.Result, bool) {
 	r := stages.Result{Action: -1}
 	var large *blockdev.TooLargeError
 	var missing *images.PackageError
+	var spec *images.SpecError
 	var conflict *blockdev.ConflictError
+	var address *source.AddressError
+	var fetch *source.FetchError
 	switch {
 	case errors.As(err, &large):
 		return end(r, stages.Failed, "disk", fmt.Sprintf("%v; its inputs must fit its disk of %s (disk in the limits block)",
 			err, config.FormatSize(x.job.Stage.Limits.Disk))), true
-	case errors.As(err, &missing), errors.As(err, &conflict):
+	case errors.As(err, &fetch) && !fetch.Final:
+		return r, false
+	case errors.As(err, &missing), errors.As(err, &spec), errors.As(err, &conflict), errors.As(err, &address), errors.As(err, &fetch):
 		return end(r, stages.Failed, "", err.Error()), true
 	}
 	return r, false

@@ -26,6 +26,7 @@ var fixedEnv = map[string]string{
 	"AMBIENT_CACHE":     guest.DirCache,
 	"AMBIENT_ARTIFACTS": guest.DirArtifacts,
 	"AMBIENT_SECRETS":   guest.DirSecrets,
+	"AMBIENT_RECEIPTS":  guest.DirReceipts,
 }
 
 // job makes the job of stage i, all of whose needs have their result.
