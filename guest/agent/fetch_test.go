@@ -129,10 +129,12 @@ func TestFetch(t *testing.T) {
 		"range refused":         {answer: after(cutThen(`"a"`, nil), status(416), whole), retries: 2, pauses: 2},
 		"416 for no range":      {answer: status(416), retries: 2, want: "HTTP 416"},
 		"206 for no range":      {answer: part(fmt.Sprintf("bytes 0-%d/%d", size-1, size), content), retries: 2, want: "HTTP 206"},
-		"redirected for ever":   {answer: func(_ int, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) }, retries: 2, want: "more than 10 redirections"},
-		"redirected elsewhere":  {answer: func(_ int, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, retries: 2, want: "not http or https"},
-		"wrong content":         {answer: func(_ int, w http.ResponseWriter, _ *http.Request) { w.Write(changed) }, retries: 3, want: "sha256 is " + sum(changed) + ", want " + sum(content)},
-		"too large, announced":  {answer: func(_ int, w http.ResponseWriter, _ *http.Request) { cutOff(w, nil, size+1) }, retries: 3, want: "larger than"},
+		"redirected for ever":   {answer: func(_ int, w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) }, retries: 2, want: "more than 10 redirections"},
+		"redirected elsewhere": {answer: func(_ int, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, retries: 2, want: "not http or https"},
+		"wrong content":        {answer: func(_ int, w http.ResponseWriter, _ *http.Request) { w.Write(changed) }, retries: 3, want: "sha256 is " + sum(changed) + ", want " + sum(content)},
+		"too large, announced": {answer: func(_ int, w http.ResponseWriter, _ *http.Request) { cutOff(w, nil, size+1) }, retries: 3, want: "larger than"},
 		"too large, unannounced": {answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.(http.Flusher).Flush()
 			w.Write(append(content, 'x'))

@@ -126,6 +126,11 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	if !filepath.IsLocal(name) || name == "." {
 		return errors.New("damaged archive: a name outside the directory")
 	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return errors.New("damaged archive: a file with holes") // a short entry may stand for any number of zeroes
+		}
+	}
 	if err := u.parents(path.Dir(name)); err != nil {
 		return err
 	}
