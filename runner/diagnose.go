@@ -93,7 +93,7 @@ func existing(path string) string {
 }
 
 func checkMemory(free int64) Check {
-	c := Check{Name: "memory", Status: CheckOK, Detail: size(free)+" for stages"}
+	c := Check{Name: "memory", Status: CheckOK, Detail: size(free) + " for stages"}
 	switch {
 	case free == 0:
 		return Check{"memory", CheckWarn, "how much is free is not known", "ambient reads /proc/meminfo"}

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -208,14 +207,5 @@ func TestVMNoNetworkInPlan(t *testing.T) {
 	}
 	if !strings.Contains(rec.log(), "lo\n") {
 		t.Errorf("no loopback:\n%s", rec.log())
-	}
-}
-
-// noQEMU fails the test if a QEMU of this machine is left.
-func noQEMU(t *testing.T, name string) {
-	t.Helper()
-	out, _ := exec.Command("pgrep", "-af", "qemu-system.*"+name).Output()
-	if len(out) > 0 {
-		t.Errorf("QEMU is left: %s", out)
 	}
 }
