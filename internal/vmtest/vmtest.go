@@ -1,0 +1,143 @@
+// Package vmtest runs the ambient program as a user does, for tests that boot
+// virtual machines.
+package vmtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "ambient-vmtest")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "ambient")
+	cmd := exec.Command("go", "build", "-o", binary, "github.com/ambient-ci/ambient/cmd/ambient")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", &exec.ExitError{Stderr: out}
+	}
+	return binary, nil
+})
+
+// Binary is the program, from a plain `go build`.
+func Binary(t *testing.T) string {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return binary
+}
+
+// Env is the environment of a user with a state of its own, who shares images
+// and the chosen accelerator with other tests, so that a test need not make
+// them again.
+func Env(t *testing.T) []string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := filepath.Join(cache, "ambient-test")
+	state := t.TempDir()
+	if data, err := os.ReadFile(filepath.Join(shared, "accel.json")); err == nil {
+		os.MkdirAll(filepath.Join(state, "ambient"), 0o700)
+		os.WriteFile(filepath.Join(state, "ambient", "accel.json"), data, 0o600)
+	}
+	if err := os.MkdirAll(shared, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cacheDir := filepath.Join(t.TempDir(), "cache")
+	if err := os.MkdirAll(cacheDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(shared, filepath.Join(cacheDir, "ambient")); err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(), "AMBIENT_HOME=", "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+cacheDir, "NO_COLOR=1")
+}
+
+// Run runs ambient in dir and returns its exit status and its output, both
+// streams together.
+func Run(t *testing.T, env []string, dir string, args ...string) (status int, output string) {
+	t.Helper()
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Env, cmd.Dir = env, dir
+	out, err := cmd.CombinedOutput()
+	if _, failed := err.(*exec.ExitError); err != nil && !failed {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// Record is a line of `ambient runs -json`.
+type Record struct{ ID, Project, Outcome string }
+
+// Runs returns the record, newest first.
+func Runs(t *testing.T, env []string) []Record {
+	t.Helper()
+	status, out := Run(t, env, t.TempDir(), "runs", "-json")
+	if status != 0 {
+		t.Fatalf("runs: %s", out)
+	}
+	var all []Record
+	for line := range strings.Lines(out) {
+		var r Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// NothingLeft fails the test when a QEMU of the given state, or a device, is
+// left.
+func NothingLeft(t *testing.T, env []string) {
+	t.Helper()
+	state := ""
+	for _, v := range env {
+		if s, ok := strings.CutPrefix(v, "XDG_STATE_HOME="); ok {
+			state = s
+		}
+	}
+	left, _ := filepath.Glob(filepath.Join(state, "ambient", "work", "*", "*"))
+	for _, f := range left {
+		if filepath.Base(f) != "held" {
+			t.Errorf("left behind: %s", f)
+		}
+	}
+	if p := processes(state); len(p) > 0 {
+		t.Errorf("QEMU is left: %s", p)
+	}
+}
+
+// QEMUs counts the machines that have a device in the state of env.
+func QEMUs(env []string) int {
+	for _, v := range env {
+		if s, ok := strings.CutPrefix(v, "XDG_STATE_HOME="); ok {
+			return len(processes(s))
+		}
+	}
+	return 0
+}
+
+// processes are the command lines of QEMUs that name a directory.
+func processes(dir string) [][]byte {
+	var found [][]byte
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, f := range files {
+		line, _ := os.ReadFile(f)
+		if bytes.Contains(line, []byte("qemu-system")) && bytes.Contains(line, []byte(dir)) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
