@@ -45,6 +45,7 @@ var siblings = map[string]struct {
 	"stages":            {[]string{"config", "actions", "guest"}, "the graph must be testable without machines"},
 	"stages/fakerunner": {[]string{"config", "stages", "guest"}, "it stands for a runner without machines"},
 	"stages/runnertest": {[]string{"config", "stages", "actions", "guest"}, "it is the suite that every runner passes"},
+	"internal/vmtest":   {nil, "it runs the built program from outside"},
 	"runs":              {[]string{"config", "stages", "home"}, "the record is read without starting anything"},
 	"runner":            {[]string{"actions", "blockdev", "config", "guest", "guest/program", "home", "images", "images/apt", "qemuvm", "source", "stages"}, "it is the glue below the command line"},
 	"cmd/ambient":       {[]string{anything}, "the command line joins everything"},

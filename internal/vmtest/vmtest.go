@@ -5,6 +5,7 @@ package vmtest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +22,7 @@ var build = sync.OnceValues(func() (string, error) {
 	binary := filepath.Join(dir, "ambient")
 	cmd := exec.Command("go", "build", "-o", binary, "github.com/ambient-ci/ambient/cmd/ambient")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", &exec.ExitError{Stderr: out}
+		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return binary, nil
 })
