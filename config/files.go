@@ -44,7 +44,7 @@ func listFiles(root *os.Root) ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		name := e.Name()
-		if name == FileName || strings.HasSuffix(name, "."+FileName) && !strings.HasPrefix(name, ".") {
+		if IsFileName(name) {
 			names = append(names, name)
 		}
 	}
@@ -108,7 +108,7 @@ func cause(err error) string {
 
 // parseDir reads and parses every configuration file of the directory.
 func (l *loader) parseDir() {
-	names, err := listFiles(l.root)
+	names, err := l.fileNames()
 	switch {
 	case err != nil:
 		l.add(Errorf(fileRange(l.display), "Unreadable directory", "The directory can not be read: %s.", cause(err)))
@@ -127,7 +127,7 @@ func (l *loader) parseDir() {
 
 func (l *loader) parseFile(name string) {
 	shown := filepath.Join(l.display, name)
-	src, err := readBounded(l.root, name, maxFile)
+	src, err := l.readConfig(name)
 	if err != nil {
 		l.add(Errorf(fileRange(shown), "Unreadable file", "The file can not be read: %s.", cause(err)))
 		return

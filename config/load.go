@@ -20,6 +20,12 @@ type Options struct {
 	Version  string                   // of this program, for required_version; empty or not a version: not checked
 	// SkipSourceCheck leaves out the check that source directories exist.
 	SkipSourceCheck bool
+	// Files are texts that stand in for files of the directory, by base name,
+	// as an editor has them before they are saved. They need not exist on disk.
+	Files map[string][]byte
+	// UnsetVars makes variables without a value unknown instead of wrong, so
+	// that an editor, which is given none, checks the rest.
+	UnsetVars bool
 }
 
 // Load reads the configuration of a directory. It returns all independent

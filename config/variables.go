@@ -188,6 +188,9 @@ func (l *loader) variableValue(v *variable) cty.Value {
 	case hasDefault:
 		return l.finish(v, fallback)
 	}
+	if l.opts.UnsetVars {
+		return l.finish(v, cty.DynamicVal)
+	}
 	l.add(Errorf(v.node.rng, "Variable without value", "The variable %q has no default, so a value must be given: -var %s=VALUE, a -var-file, or the environment variable %s%s.", v.node.name, v.node.name, EnvPrefix, v.node.name))
 	return cty.DynamicVal
 }
