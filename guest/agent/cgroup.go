@@ -19,19 +19,20 @@ const (
 )
 
 // cgroup is the control group (cgroup v2) that holds all processes of a
-// stage's actions.
+// stage's actions. It is used by descriptor only: an action may unmount what is
+// mounted.
 type cgroup struct {
-	dir  string
-	file *os.File // of dir, for clone3
+	root *os.Root
+	file *os.File // of the same directory, for clone3
 }
 
 // newCgroup makes the group and bounds its tasks and its memory.
 func newCgroup(reserve, pids int64) (*cgroup, error) {
-	g := &cgroup{dir: filepath.Join(cgroupRoot, "stage")}
 	if err := write(filepath.Join(cgroupRoot, "cgroup.subtree_control"), "+memory +pids"); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(g.dir, 0o755); err != nil {
+	dir := filepath.Join(cgroupRoot, "stage")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	limits := [][2]string{
@@ -40,14 +41,21 @@ func newCgroup(reserve, pids int64) (*cgroup, error) {
 		{"memory.oom.group", "0"},
 	}
 	for _, l := range limits {
-		if err := write(filepath.Join(g.dir, l[0]), l[1]); err != nil {
+		if err := write(filepath.Join(dir, l[0]), l[1]); err != nil {
 			return nil, err
 		}
 	}
-	_ = write(filepath.Join(g.dir, "memory.swap.max"), "0") // absent in a kernel without swap
-	var err error
-	g.file, err = os.Open(g.dir)
-	return g, err
+	_ = write(filepath.Join(dir, "memory.swap.max"), "0") // absent in a kernel without swap
+	return openCgroup(dir)
+}
+
+func openCgroup(dir string) (*cgroup, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	file, err := root.Open(".")
+	return &cgroup{root: root, file: file}, err
 }
 
 // taskLimit keeps the plan's limit below what the kernel itself can hold, so
@@ -106,7 +114,7 @@ func (g *cgroup) events() events {
 
 // counter returns the value of key in a flat-keyed file of the group.
 func (g *cgroup) counter(file, key string) int64 {
-	b, _ := os.ReadFile(filepath.Join(g.dir, file))
+	b, _ := g.root.ReadFile(file)
 	for line := range strings.Lines(string(b)) {
 		if k, v, _ := strings.Cut(strings.TrimSpace(line), " "); k == key {
 			n, _ := strconv.ParseInt(v, 10, 64)
@@ -119,7 +127,12 @@ func (g *cgroup) counter(file, key string) int64 {
 // kill ends every process of the group and waits, within a bound, until they
 // are gone.
 func (g *cgroup) kill() error {
-	if err := write(filepath.Join(g.dir, "cgroup.kill"), "1"); err != nil {
+	f, err := g.root.OpenFile("cgroup.kill", os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString("1"); err != nil {
 		return err
 	}
 	for end := time.Now().Add(killLimit); g.counter("cgroup.events", "populated") > 0; {

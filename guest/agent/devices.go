@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// deviceLimit bounds the wait for a device that the kernel has yet to find.
-const deviceLimit = 20 * time.Second
+// How long to wait for a device that the kernel has yet to find: while the
+// machine boots, and later, when all should be there.
+const (
+	bootLimit = 20 * time.Second
+	lateLimit = 2 * time.Second
+)
 
 // loadModules loads the modules of the initramfs in the order of their names
 // and frees their memory.
@@ -33,8 +37,8 @@ func loadModules() error {
 }
 
 // waitFor returns what find finds, asking until it does.
-func waitFor(what string, find func() string) (string, error) {
-	for end := time.Now().Add(deviceLimit); ; time.Sleep(2 * time.Millisecond) {
+func waitFor(what string, limit time.Duration, find func() string) (string, error) {
+	for end := time.Now().Add(limit); ; time.Sleep(2 * time.Millisecond) {
 		if path := find(); path != "" {
 			return path, nil
 		}
@@ -58,8 +62,8 @@ func byAttribute(pattern, value string) string {
 }
 
 // blockDevice returns the path of the disk with a serial.
-func blockDevice(serial string) (string, error) {
-	return waitFor("disk "+serial, func() string {
+func blockDevice(serial string, limit time.Duration) (string, error) {
+	return waitFor("disk "+serial, limit, func() string {
 		if name := byAttribute("/sys/block/*/serial", serial); name != "" {
 			return "/dev/" + name
 		}
@@ -69,7 +73,7 @@ func blockDevice(serial string) (string, error) {
 
 // openDevice opens the disk with a serial.
 func openDevice(serial string, write bool) (*os.File, error) {
-	path, err := blockDevice(serial)
+	path, err := blockDevice(serial, lateLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +85,7 @@ func openDevice(serial string, write bool) (*os.File, error) {
 
 // openPort opens the virtio-serial port of that name.
 func openPort(name string) (*os.File, error) {
-	path, err := waitFor("port "+name, func() string {
+	path, err := waitFor("port "+name, bootLimit, func() string {
 		if dev := byAttribute("/sys/class/virtio-ports/*/name", name); dev != "" {
 			return "/dev/" + dev
 		}

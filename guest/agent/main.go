@@ -16,7 +16,7 @@ import (
 
 // heapLimit is where the garbage collector begins to work: most stages end
 // before, and under emulation a collection costs a noticeable time.
-const heapLimit = 48 << 20
+const heapLimit = 32 << 20
 
 // largePlan is a size in bytes.
 const largePlan = 4 << 20
@@ -102,7 +102,7 @@ func (m *machine) boot() error {
 		return err
 	}
 	m.log = newLogger(port)
-	root, err := blockDevice(guest.SerialRoot)
+	root, err := blockDevice(guest.SerialRoot, bootLimit)
 	if err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 	if err := addEntropy(start.Entropy); err != nil {
 		return nil, nil, err
 	}
-	scratch, err := blockDevice(guest.SerialScratch)
+	scratch, err := blockDevice(guest.SerialScratch, lateLimit)
 	if err != nil {
 		return nil, nil, err
 	}

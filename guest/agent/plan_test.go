@@ -117,13 +117,17 @@ func TestByAttribute(t *testing.T) {
 }
 
 func TestCounter(t *testing.T) {
-	g := &cgroup{dir: t.TempDir()}
-	os.WriteFile(filepath.Join(g.dir, "memory.events"), []byte("low 0\noom 3\noom_kill 2\noom_group_kill 9\n"), 0o600)
-	os.WriteFile(filepath.Join(g.dir, "pids.events"), []byte("max 5\n"), 0o600)
-	if got := g.events(); got != (events{oomKills: 2, pidsMax: 5}) {
+	dir := t.TempDir()
+	g, err := openCgroup(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.events(); got != (events{}) {
 		t.Errorf("%+v", got)
 	}
-	if got := (&cgroup{dir: t.TempDir()}).events(); got != (events{}) {
+	os.WriteFile(filepath.Join(dir, "memory.events"), []byte("low 0\noom 3\noom_kill 2\noom_group_kill 9\n"), 0o600)
+	os.WriteFile(filepath.Join(dir, "pids.events"), []byte("max 5\n"), 0o600)
+	if got := g.events(); got != (events{oomKills: 2, pidsMax: 5}) {
 		t.Errorf("%+v", got)
 	}
 }
