@@ -28,9 +28,11 @@ type app struct {
 // commands are all commands in the order of the help text.
 func (a *app) commands() []named {
 	return []named{
+		{"init", initCommand{a}},
+		{"fmt", fmtCommand{a}},
+		{"validate", validateCommand{a}},
 		{"plan", planCommand{a}},
 		{"apply", applyCommand{a}},
-		{"validate", validateCommand{a}},
 		{"runs", runsCommand{a}},
 		{"show", showCommand{a}},
 		{"logs", logsCommand{a}},

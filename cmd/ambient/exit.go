@@ -44,6 +44,8 @@ func status(err error) int {
 		return stages.ExitStatus(outcome.outcome)
 	case errors.As(err, &usage), errors.Is(err, errConfiguration):
 		return stages.ExitUsage
+	case errors.Is(err, errForm):
+		return stages.ExitFailed
 	case errors.Is(err, context.Canceled):
 		return stages.ExitCancelled
 	default:
@@ -57,7 +59,7 @@ func (a *app) finish(command string, err error) int {
 	var outcome *outcomeError
 	switch {
 	case err == nil, errors.As(err, &outcome),
-		errors.Is(err, errConfiguration), errors.Is(err, errUnfit):
+		errors.Is(err, errConfiguration), errors.Is(err, errUnfit), errors.Is(err, errForm):
 	case errors.As(err, &usage):
 		a.err.printf("%s %s\n", a.err.paint(red, "Error:"), safe(usage.text))
 		hint := usage.hint

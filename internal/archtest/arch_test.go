@@ -42,6 +42,7 @@ var siblings = map[string]struct {
 	"source":            {[]string{"home"}, "it lists and fetches files"},
 	"images":            {[]string{"home"}, "it fetches and builds images"},
 	"actions":           {[]string{"config", "guest"}, "an action declares; it runs nothing on the host"},
+	"starter":           {nil, "it writes text from what lies in a directory"},
 	"stages":            {[]string{"config", "actions", "guest"}, "the graph must be testable without machines"},
 	"stages/fakerunner": {[]string{"config", "stages", "guest"}, "it stands for a runner without machines"},
 	"stages/runnertest": {[]string{"config", "stages", "actions", "guest"}, "it is the suite that every runner passes"},
