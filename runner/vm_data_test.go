@@ -88,19 +88,19 @@ func TestVMDataThroughThePhases(t *testing.T) {
 		t.Fatalf("after %d requests: %+v\n%s", hits.Load(), fetched, rec.log())
 	}
 	build := phase(t, base, config.Plan, "build",
-		shell(`sha256sum $AMBIENT_DEPS/data/file | cut -c1-64 > $AMBIENT_ARTIFACTS/sum; ln -s sum $AMBIENT_ARTIFACTS/link; chmod +x $AMBIENT_ARTIFACTS/sum; nproc`))
+		shell(`sha256sum $AMBIENT_DEPS/data/file | cut -c1-64 > $AMBIENT_ARTIFACTS/sum; ln -s sum $AMBIENT_ARTIFACTS/link; printf '#!/bin/sh\necho ran\n' > $AMBIENT_ARTIFACTS/program; chmod +x $AMBIENT_ARTIFACTS/program; nproc`))
 	build.Deps = []stages.Data{*fetched.Output}
 	build.Stage.Limits.CPUs = 2
 	built, rec := runJob(t, r, build)
 	if built.Outcome != stages.Succeeded || !strings.Contains(rec.log(), "2\n") {
 		t.Fatalf("%+v\n%s", built, rec.log())
 	}
-	use := phase(t, base, config.Plan, "use", shell("grep "+sum+" "+build.Stage.ID.Inputs()+"/link && test -x "+build.Stage.ID.Inputs()+"/sum"))
+	use := phase(t, base, config.Plan, "use", shell("grep "+sum+" "+build.Stage.ID.Inputs()+"/link && "+build.Stage.ID.Inputs()+"/program"))
 	use.Inputs = []stages.Data{*built.Output}
 	if got, rec := runJob(t, r, use); got.Outcome != stages.Succeeded {
 		t.Errorf("%+v\n%s", got, rec.log())
 	}
-	post := phase(t, base, config.Post, "deliver", shell(`grep `+sum+` $AMBIENT_ARTIFACTS/sum && echo delivered > $AMBIENT_RECEIPTS/receipt`))
+	post := phase(t, base, config.Post, "deliver", shell(`! $AMBIENT_ARTIFACTS/program && grep `+sum+` $AMBIENT_ARTIFACTS/sum && echo delivered > $AMBIENT_RECEIPTS/receipt`))
 	post.Union = []stages.Data{*built.Output}
 	got, rec := runJob(t, r, post)
 	if got.Outcome != stages.Succeeded {
