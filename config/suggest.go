@@ -66,3 +66,7 @@ func andPhases(phases []Phase) string {
 	}
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
+
+// Nearest returns the name that given was probably meant to be, "" when none is
+// near.
+func Nearest(given string, names []string) string { return nearest(given, names) }
