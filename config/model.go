@@ -23,6 +23,8 @@ type Config struct {
 	Projects []*Project
 	files    map[string]*hcl.File
 	secrets  []string // values of sensitive variables, sorted, for redaction
+
+	variables []Variable // in the order of the files
 }
 
 // Sensitive returns the texts of sensitive variables, for a redactor. The slice
