@@ -25,6 +25,7 @@ func (l *loader) action(in *instance, s *Stage, b *hclsyntax.Block, refs *refSet
 	act := &Action{Name: schema.Name, Range: b.DefRange()}
 	r := &argReader{l: l, in: in, refs: refs}
 	before := len(l.diags)
+	b = l.expandBlock(b, schema.spec(), in, refs)
 	act.Args = r.read(schema.spec(), schema.Params, schema.Blocks, b)
 	l.actionExtras(act, schema, b, r)
 	if !r.bad && !l.diags[before:].HasErrors() {

@@ -111,7 +111,7 @@ func (l *loader) imageMirror(img *Image, c content) bool {
 // elementRange returns the place of one element of a list, or that of the whole
 // expression if it is not written as a list.
 func elementRange(e hclsyntax.Expression, i int) Range {
-	if t, ok := e.(*hclsyntax.TupleConsExpr); ok && i < len(t.Exprs) {
+	if t, ok := bare(e).(*hclsyntax.TupleConsExpr); ok && i < len(t.Exprs) {
 		return t.Exprs[i].Range()
 	}
 	return e.Range()

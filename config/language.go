@@ -9,8 +9,8 @@ var top = &blockSpec{Blocks: []*blockSpec{
 	{Name: "secret", Labels: []string{"kind", "name"}, Later: "Remove it, and do by hand what needs the secret."},
 	{Name: "action", Labels: []string{"name"}, Later: "Write the actions out in each stage; a list in a locals block can hold what they share."},
 	{Name: "use", Labels: []string{"name"}, Later: "Copy what you need into this directory."},
-	{Name: "matrix", Later: "Use for_each in a stage."},
-	{Name: "dynamic", Labels: []string{"kind"}, Later: "Use for_each in a stage, or write the blocks out."},
+	{Name: "matrix", Never: matrixPlace},
+	{Name: "dynamic", Labels: []string{"block"}, Never: dynamicPlace},
 }}
 
 var ambientSpec = &blockSpec{
@@ -90,6 +90,8 @@ var projectSpec = &blockSpec{
 		{Name: "image", Type: "image", Default: "the built-in image", Doc: "The image of stages that name none."},
 		{Name: "limits", Type: "limits", Default: "the default limits", Doc: "The limits of stages that name none."},
 		{Name: "env", Type: "map(string)", Default: "{}", Doc: "Environment variables for every action."},
+		{Name: "sources", Type: "map(string)", Default: "{}", Doc: sourcesDoc},
+		{Name: "timeout", Type: "duration", Default: "none", Doc: projectTimeoutDoc},
 		{Name: "git", Type: "bool", Later: "The source is handed over without .git."},
 		{Name: "for_each", Type: "set(string) or map(any)", Later: "Write one project block for each, or use for_each in a stage."},
 	},
@@ -98,8 +100,8 @@ var projectSpec = &blockSpec{
 		stageSpec(Plan, "A stage that runs the project's code. It has no network. It reads `/ci/src`, `/ci/deps`, `/ci/cache` and the artifacts that it refers to, and writes `/ci/cache` and `/ci/artifacts`."),
 		stageSpec(Post, "A stage that delivers. It has a network, does not run the project's code, and reads the artifacts of all plan stages of its project in `/ci/artifacts`."),
 		inlineLimits,
-		{Name: "matrix", Later: "Use for_each in a stage."},
-		{Name: "dynamic", Labels: []string{"kind"}, Later: "Use for_each in a stage, or write the blocks out."},
+		{Name: "matrix", Never: matrixPlace},
+		{Name: "dynamic", Labels: []string{"block"}, Never: dynamicPlace},
 	},
 }
 
@@ -129,8 +131,7 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 			{Name: "env", Type: "map(string)", Default: "{}", Doc: "Environment variables for every action, added to the project's."},
 			{Name: "after", Type: "list(stage)", Default: "[]", Doc: "Stages that must succeed before this one starts, such as `[plan.lint, project.lib.plan.build]`. Of the same phase or an earlier one."},
 			{Name: "secrets", Type: "list(secret)", Later: "Remove it, and do by hand what needs the secret."},
-			{Name: "when", Type: "string", Later: "A stage runs when all stages that it needs succeeded."},
-			{Name: "retry", Type: "number", Later: "Actions that fetch repeat what failed by themselves."},
+			{Name: "timeout", Type: "duration", Default: "that of its limits", Doc: "How long the stage may take, each time it is tried, whatever its limits say. From 1s to 168h."},
 		},
 		Blocks: []*blockSpec{
 			{Name: "action", Labels: []string{"name"}, Open: true, Doc: "One thing to do. Actions run in the order of the file, and the first that fails ends the stage.",
@@ -140,11 +141,14 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 				}},
 			inlineLimits,
 			networkSpec,
-			{Name: "matrix", Later: "Use for_each."},
-			{Name: "retry", Later: "Actions that fetch repeat what failed by themselves."},
+			matrixSpec,
+			retrySpec,
 			{Name: "secret", Labels: []string{"kind", "name"}, Later: "Remove it, and do by hand what needs the secret."},
-			{Name: "dynamic", Labels: []string{"kind"}, Later: "Use for_each in a stage, or write the blocks out."},
+			dynamicSpec,
 		},
+	}
+	if phase != Pre {
+		s.Args = append(s.Args, whenArg)
 	}
 	if phase == Plan {
 		s.Blocks[2] = &blockSpec{Name: "network", Never: "A plan stage runs the project's code and never has a network: fetch what it needs in a pre stage."}

@@ -64,6 +64,7 @@ type loader struct {
 	images    map[string]*node
 	limits    map[string]*node
 	chain     []*node // nodes that are being evaluated
+	generated int     // blocks made by dynamic blocks
 
 	varDecls     []*variable
 	imagesByName map[string]*Image

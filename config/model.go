@@ -33,10 +33,12 @@ func (c *Config) Sensitive() []string { return slices.Clone(c.secrets) }
 
 // Project is a project block.
 type Project struct {
-	Name   string
-	Source Source
-	Stages []*Stage // in the order of the files: pre, plan, post
-	Range  Range    // of the block's header
+	Name    string
+	Source  Source
+	Sources []Sibling     // further trees, by name
+	Timeout time.Duration // what its stages may take together in one run; 0: no limit
+	Stages  []*Stage      // in the order of the files: pre, plan, post
+	Range   Range         // of the block's header
 }
 
 // Source says where a project's source tree comes from.
@@ -76,8 +78,10 @@ type Stage struct {
 	Network NetworkMode
 	Secrets []string // names, for display
 	Actions []*Action
-	Refs    []Ref // other stages that this one names
-	Range   Range // of the block's header
+	When    When   // empty: WhenSuccess
+	Retry   *Retry // nil: the stage is tried once
+	Refs    []Ref  // other stages that this one names
+	Range   Range  // of the block's header
 	// Sensitive names, sorted, the variables in Env that were made from
 	// sensitive variables and must not be shown.
 	Sensitive []string

@@ -24,6 +24,10 @@ type projectDecl struct {
 	content content
 	stages  []*stageDecl
 	values  map[Phase]cty.Value // what pre, plan and post evaluate to
+
+	siblings      []Sibling // valid once sourced
+	sourced       bool
+	brokenSources bool // sources is wrong, which has been reported
 }
 
 // find returns the stage of that phase and name, nil if there is none.
@@ -98,7 +102,7 @@ func (l *loader) project(name string) *projectDecl {
 func (l *loader) declareStage(p *projectDecl, phase Phase, b *hclsyntax.Block) {
 	s := &stageDecl{project: p, phase: phase, name: b.Labels[0], rng: b.LabelRanges[0], block: b}
 	s.content = l.read(projectSpec.block(string(phase)), b.Body, b.DefRange())
-	s.forEach = b.Body.Attributes["for_each"] != nil
+	s.forEach = b.Body.Attributes["for_each"] != nil || len(s.content.of(matrixSpec.Name)) > 0
 	if old := p.find(phase, s.name); old != nil {
 		l.add(duplicate(s.rng, old.rng, string(phase)+" stage", s.name))
 		return
@@ -132,6 +136,10 @@ func (l *loader) expand(s *stageDecl) {
 	}
 	s.broken = true
 	a := s.content.attrs["for_each"]
+	if len(s.content.of(matrixSpec.Name)) > 0 {
+		l.expandMatrix(s, id)
+		return
+	}
 	v, ok := l.plain(a.Expr, scope{})
 	if !ok || !l.checkForEach(v, exprRange(a)) {
 		return
@@ -169,8 +177,8 @@ func (l *loader) checkForEach(v cty.Value, at Range) bool {
 
 // evaluateProject evaluates a project and all its stages.
 func (l *loader) evaluateProject(p *projectDecl) *Project {
-	sc := scope{}
-	out := &Project{Name: p.name, Range: p.block.DefRange(), Source: l.source(p, sc)}
+	sc := scope{project: p}
+	out := &Project{Name: p.name, Range: p.block.DefRange(), Source: l.source(p, scope{}), Sources: l.siblings(p), Timeout: l.projectTimeout(p)}
 	base := stageBase{
 		image:  l.stageImage(builtIn, p.content, sc),
 		limits: l.stageLimits(DefaultLimits(), p.content, sc),
@@ -199,7 +207,11 @@ func (l *loader) source(p *projectDecl, sc scope) Source {
 	if v, ok = l.as(v, cty.String, src.Range); !ok {
 		return src
 	}
-	address := v.AsString()
+	return l.sourceAt(src, v.AsString())
+}
+
+// sourceAt makes a source of what a user wrote at src.Range.
+func (l *loader) sourceAt(src Source, address string) Source {
 	if address == "" || strings.ContainsRune(address, 0) {
 		l.add(Errorf(src.Range, "Invalid source", "Write a directory, such as \".\" or \"../lib\", or a go-getter address."))
 		return src

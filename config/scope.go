@@ -108,8 +108,9 @@ func names[V any](m map[string]V) []string {
 // scope is what an expression may refer to, beside variables, locals, images
 // and limits.
 type scope struct {
-	in   *instance    // the stage it stands in, nil outside
-	refs *[]stagePath // collects references to stages; nil: not allowed here
+	in      *instance    // the stage it stands in, nil outside
+	project *projectDecl // the project it stands in; nil: none, or that of the stage
+	refs    *[]stagePath // collects references to stages; nil: not allowed here
 }
 
 // sensitiveMark marks what was made from a sensitive variable.
@@ -205,6 +206,8 @@ func (l *loader) resolve(tr hcl.Traversal, sc scope, vals map[string]map[string]
 		return l.resolveEach(tr, sc, vals)
 	case string(Pre), string(Plan), string(Post), "project":
 		return l.resolveStage(tr, sc, ctx)
+	case "source":
+		return l.resolveSource(tr, sc, vals)
 	case "secret":
 		l.add(later(tr.SourceRange(), "reference", "secret", "Remove it, and do by hand what needs the secret."))
 		return false
@@ -246,7 +249,7 @@ func (l *loader) elsewhere(root, name, otherwise string) string {
 func (l *loader) unknownRoot(tr hcl.Traversal) *Diagnostic {
 	root := tr.RootName()
 	hint := l.elsewhere("", root, "")
-	roots := []string{"var", "local", "image", "limits", "each", "pre", "plan", "post", "project"}
+	roots := []string{"var", "local", "image", "limits", "each", "pre", "plan", "post", "project", "source"}
 	if hint == "" {
 		hint = orList(roots, root, "names that a reference can begin with")
 	}
@@ -286,7 +289,7 @@ func (l *loader) resolveEach(tr hcl.Traversal, sc scope, vals map[string]map[str
 	name, rng, ok := step(tr, 1)
 	switch {
 	case sc.in == nil || sc.in.key == "":
-		l.add(Errorf(tr.SourceRange(), "Reference outside for_each", "each.key and each.value exist in stages that have the argument for_each, and only there."))
+		l.add(Errorf(tr.SourceRange(), "Reference outside for_each", "each.key and each.value exist in stages that have the argument for_each or a matrix block, and only there."))
 		return false
 	case !ok:
 		l.add(Errorf(tr.SourceRange(), "Incomplete reference", "Write each.key or each.value."))

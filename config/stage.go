@@ -19,7 +19,8 @@ type stageBase struct {
 
 // stage evaluates one instance of a stage.
 func (l *loader) stage(in *instance, base stageBase) *Stage {
-	c := in.decl.content
+	refs := &refSet{}
+	c, whole := l.expanded(in, refs)
 	sc := scope{in: in}
 	s := &Stage{
 		ID:      in.id,
@@ -28,8 +29,12 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 		Network: l.network(in.decl.phase, c, sc),
 		Env:     maps.Clone(base.env),
 		Range:   in.decl.block.DefRange(),
+		When:    l.when(in, c),
+		Retry:   l.retry(in, c),
 	}
-	refs := &refSet{}
+	if d := l.stageTimeout(in, c); d > 0 {
+		s.Limits.Timeout = d
+	}
 	s.Refs = l.after(in, c)
 	if a := c.attrs["env"]; a != nil {
 		env, hidden := l.envWithRefs(a, in, refs)
@@ -43,7 +48,7 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 		}
 	}
 	s.Refs = append(s.Refs, refs.refs...)
-	if len(c.of("action")) == 0 && len(in.decl.block.Body.Blocks) == len(c.blocks) {
+	if len(c.of("action")) == 0 && whole {
 		l.add(Errorf(s.Range, "Stage without actions", "A stage needs at least one action, such as:\n  action \"shell\" { script = \"make\" }"))
 	}
 	return s
@@ -172,7 +177,7 @@ func checkEnvName(name string, at Range) *Diagnostic {
 // itemRange returns the place of one value of an object, or that of the whole
 // expression if it is not written as an object.
 func itemRange(e hclsyntax.Expression, name string) Range {
-	if o, ok := e.(*hclsyntax.ObjectConsExpr); ok {
+	if o, ok := bare(e).(*hclsyntax.ObjectConsExpr); ok {
 		for _, item := range o.Items {
 			if k, diags := item.KeyExpr.Value(nil); !diags.HasErrors() && k.Type() == cty.String && k.IsKnown() && !k.IsNull() && k.AsString() == name {
 				return item.ValueExpr.Range()

@@ -1,5 +1,6 @@
 projct "a" {} # ERROR: Unknown block
-matrix {} # ERROR: Not supported by this version
+matrix {} # ERROR: Block not allowed here
+dynamic "plan" {} # ERROR: Block not allowed here
 secret "ssh" "deploy" {} # ERROR: Not supported by this version
 action "mine" {} # ERROR: Not supported by this version
 answer = 42 # ERROR: Unknown argument
@@ -22,13 +23,10 @@ project "a" {
   limits {}
   limits {} # ERROR: Duplicate block
   plan "build" {
-    when = "always" # ERROR: Not supported by this version
     secrets = [] # ERROR: Not supported by this version
     foreach = {} # ERROR: Unknown argument
     network { mode = "open" } # ERROR: Block not allowed here
-    retry { # ERROR: Not supported by this version
-      attempts = 3
-    }
+    retry = 3 # ERROR: Block written as argument
     acton "shell" { script = "" } # ERROR: Unknown block
     action "shell" { script = "true" }
   }
