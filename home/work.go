@@ -32,8 +32,7 @@ func (h *Home) NewWork() (dir string, release func(), err error) {
 }
 
 // sweepWork removes directories whose owner is gone. A directory without a lock
-// file is being made, or being removed, and is left alone unless it is empty
-// and old; RemoveAll of a young one would race with its maker.
+// file is left alone: it is just being made, or removed.
 func (h *Home) sweepWork() {
 	entries, _ := os.ReadDir(h.Work())
 	for _, e := range entries {

@@ -133,7 +133,7 @@ func (r *remote) checkGit() error {
 
 func (r *remote) checkHTTP() error {
 	if r.url.Scheme != "http" && r.url.Scheme != "https" {
-		return fmt.Errorf("scheme %q is not supported: use https or git::", r.url.Scheme)
+		return fmt.Errorf("scheme %q is not supported: use https, or git with an address after it", r.url.Scheme)
 	}
 	if r.url.Host == "" {
 		return fmt.Errorf("it names no host")
