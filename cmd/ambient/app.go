@@ -37,6 +37,7 @@ func (a *app) commands() []named {
 		{"show", showCommand{a}},
 		{"logs", logsCommand{a}},
 		{"artifacts", artifactsCommand{a}},
+		{"import", importCommand{a}},
 		{"doctor", doctorCommand{a}},
 		{"version", versionCommand{a}},
 	}

@@ -41,7 +41,9 @@ var siblings = map[string]struct {
 	"blockdev":          {nil, "it reads what hostile guests wrote and must be judged alone"},
 	"source":            {[]string{"home"}, "it lists and fetches files"},
 	"images":            {[]string{"home"}, "it fetches and builds images"},
+	"ambientyaml":       {[]string{"config"}, "a converter writes text: it starts nothing and fetches nothing"},
 	"actions":           {[]string{"config", "guest"}, "an action declares; it runs nothing on the host"},
+	"planfile":          {nil, "it reads and writes one file, and what that means is for others"},
 	"starter":           {nil, "it writes text from what lies in a directory"},
 	"stages":            {[]string{"config", "actions", "guest"}, "the graph must be testable without machines"},
 	"stages/fakerunner": {[]string{"config", "stages", "guest"}, "it stands for a runner without machines"},
@@ -62,6 +64,7 @@ var foreign = []struct {
 }{
 	{"github.com/hashicorp/hcl/", []string{"config", "cmd/ambient"}, "the language can be exchanged or extended only while its library stays behind config and the renderer"},
 	{"github.com/zclconf/go-cty", []string{"config", "cmd/ambient"}, "values leave config as plain Go values"},
+	{"mvdan.cc/sh/", []string{"config/shell"}, "what a shell takes is decided in one place"},
 	{"github.com/mitchellh/cli", []string{"cmd/ambient"}, "the library is archived and must stay easy to replace"},
 }
 

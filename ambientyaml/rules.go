@@ -1,0 +1,189 @@
+package ambientyaml
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/ambient-ci/ambient/config"
+)
+
+// rule says what one action of the Rust program becomes.
+type rule struct {
+	phases   []config.Phase // where the result may stand
+	params   []string       // for suggestions
+	packages []string       // of Debian, that it needs in the image
+	never    string         // why it is not carried over
+	make     func(c *converter, s *stage, it *item) *action
+}
+
+var (
+	anywhere = config.Phases
+	inPre    = []config.Phase{config.Pre}
+	inPlan   = []config.Phase{config.Plan}
+)
+
+// rules are the actions by name. An action without make is done by hand.
+var rules map[string]rule
+
+func init() {
+	rules = map[string]rule{
+		"shell":  {phases: anywhere, params: []string{"shell"}, make: makeShell},
+		"mkdir":  {phases: anywhere, params: []string{"pathname"}, make: makeMkdir},
+		"pwd":    {phases: anywhere, params: []string{"sourcedir"}, make: script("pwd\n")},
+		"dummy":  {phases: anywhere, make: func(*converter, *stage, *item) *action { return newAction("dummy") }},
+		"setenv": {phases: anywhere, params: []string{"set"}},
+		"custom": {phases: inPlan, params: []string{"name", "args"}, make: makeCustom},
+
+		"http_get": {phases: inPre, params: []string{"items"}, make: makeHTTPGet},
+		"npm_get":  {phases: inPre, packages: []string{"ca-certificates", "curl", "jq"}, make: script(npmGet)},
+		"deb_get":  {phases: inPre, params: []string{"packages", "suite", "cert"}, make: makeDebGet},
+		"rustup":   {phases: inPre, params: []string{"channel", "target", "components", "profile"}, packages: []string{"ca-certificates", "rustup"}, make: makeRustup},
+
+		"cargo_fetch":   {phases: inPre, packages: []string{"ca-certificates", "cargo"}, make: cargo(cargoFetch)},
+		"cargo_fmt":     {phases: inPlan, packages: []string{"cargo", "rustfmt"}, make: cargo("cargo fmt --check\n")},
+		"cargo_clippy":  {phases: inPlan, packages: []string{"cargo", "rust-clippy"}, make: cargo("cargo clippy --offline --locked --workspace --all-targets --no-deps -- --deny warnings\n")},
+		"cargo_deny":    {phases: inPlan, packages: []string{"cargo"}, make: makeCargoDeny},
+		"cargo_doc":     {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo doc --offline --locked --workspace\n")},
+		"cargo_build":   {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo build --offline --locked --workspace --all-targets\n")},
+		"cargo_test":    {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo test --offline --locked --workspace\n")},
+		"cargo_install": {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo install --offline --locked --path=. --root=\"$AMBIENT_ARTIFACTS\"\n")},
+
+		"deb": {phases: inPlan, params: []string{"packages"}, packages: []string{"build-essential", "debhelper", "dpkg-dev", "xz-utils"}, make: makeDeb},
+
+		"rsync":  {never: noDelivery + ` by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"`},
+		"rsync2": {never: noDelivery + ` by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"`},
+		"dput":   {never: noDelivery + ` by dput: "dput HOST $AMBIENT_ARTIFACTS/*.changes"`},
+		"dput2":  {never: noDelivery + ` by dput: "dput HOST $AMBIENT_ARTIFACTS/*.changes"`},
+
+		"tar_create":  {never: "it is internal to the Rust program; artifacts and the cache are packed without it."},
+		"tar_extract": {never: "it is internal to the Rust program; inputs are unpacked without it."},
+	}
+}
+
+const noDelivery = "there is no action for delivering yet, and no secret to log in with. Until then, get the files with \"ambient artifacts\" and deliver them"
+
+// why says why an action may stand in some phases only.
+func (r rule) why() string {
+	if len(r.phases) == 1 && r.phases[0] == config.Pre {
+		return "it needs a network, which only pre stages have."
+	}
+	return "it runs the project's code, which only plan stages do."
+}
+
+func ruleNames() []string {
+	var names []string
+	for name := range rules {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// script makes actions that are a fixed script.
+func script(text string) func(*converter, *stage, *item) *action {
+	return func(*converter, *stage, *item) *action { return shell(text) }
+}
+
+// cargo is script for a project in Rust.
+func cargo(text string) func(*converter, *stage, *item) *action {
+	return func(_ *converter, s *stage, _ *item) *action {
+		s.project.rust = true
+		return shell(text)
+	}
+}
+
+func makeShell(c *converter, s *stage, it *item) *action {
+	text, ok := c.text(s, it, "shell")
+	if !ok {
+		return nil
+	}
+	s.need(packagesOf(text)...)
+	return shell(text)
+}
+
+func makeMkdir(c *converter, s *stage, it *item) *action {
+	path, ok := c.text(s, it, "pathname")
+	if !ok {
+		return nil
+	}
+	return shell("mkdir -p -- " + quote(path) + "\n")
+}
+
+func makeCargoDeny(_ *converter, s *stage, _ *item) *action {
+	s.project.rust = true
+	s.comment("The image must have cargo-deny, which may be no package of its Debian release.")
+	return shell("cargo deny --offline --locked --workspace check\n")
+}
+
+func makeCustom(c *converter, s *stage, it *item) *action {
+	name, ok := c.text(s, it, "name")
+	if !ok {
+		return nil
+	}
+	var args any
+	if f := take(it.fields, "args"); f != nil {
+		args = plain(f.value)
+	}
+	return newAction("custom", "name", name, "args", args)
+}
+
+func makeDebGet(c *converter, s *stage, it *item) *action {
+	a := newAction("deb_get", "packages", c.list(s, it, "packages"))
+	if suite := c.optional(s, it, "suite"); suite != "" {
+		a.args.Values["suite"] = suite
+	}
+	if f := take(it.fields, "cert"); f != nil {
+		why := c.lost(f.key, "Argument not carried over", "the archive's signature is verified with the keys that are in the image.")
+		s.comment(why, original(f.key, f.value))
+	}
+	return a
+}
+
+// makeRustup installs a toolchain where plan stages find it.
+func makeRustup(c *converter, s *stage, it *item) *action {
+	channel := c.optional(s, it, "channel")
+	if channel == "" {
+		channel = "stable"
+	}
+	s.project.rust, s.project.rustup = true, true
+	words := []string{"rustup toolchain install --no-self-update"}
+	if profile := c.optional(s, it, "profile"); profile != "" {
+		words = append(words, "--profile="+quote(profile))
+	}
+	for _, component := range c.list(s, it, "components") {
+		words = append(words, "--component="+quote(component))
+	}
+	for _, target := range c.list(s, it, "target") {
+		words = append(words, "--target="+quote(target))
+	}
+	words = append(words, "-- "+quote(channel))
+	return shell(strings.Join(words, " ") + "\nrustup default -- " + quote(channel) + "\n")
+}
+
+func makeDeb(c *converter, s *stage, it *item) *action {
+	dir := c.optional(s, it, "packages")
+	s.comment("Building a package needs the Build-Depends of debian/control: add them to the packages of the image.")
+	return shell(strings.Replace(debBuild, "OUT", quote(strings.TrimPrefix(dir, "/")), 1))
+}
+
+// setenv sets variables for the actions that follow.
+func (c *converter) setenv(s *stage, it *item) {
+	f := take(it.fields, "set")
+	if f == nil || f.value.Kind != mapping {
+		why := c.lost(it.node, "Missing argument", "the action \"setenv\" needs \"set\" with variables and values.")
+		s.comment(why, original(it.node))
+		c.forget(it)
+		return
+	}
+	for i := 0; i+1 < len(f.value.Content); i += 2 {
+		key, value := f.value.Content[i], resolve(f.value.Content[i+1])
+		name := resolve(key).Value
+		text, ok := scalar(value)
+		if !ok || !envName.MatchString(name) || strings.HasPrefix(name, "AMBIENT_") || strings.ContainsRune(text, 0) {
+			why := c.lost(key, "Variable not carried over", "this can not be an environment variable here.")
+			s.comment(why, original(key, value))
+			continue
+		}
+		s.setenv(name, text)
+	}
+}

@@ -1,0 +1,86 @@
+package ambientyaml
+
+import (
+	"slices"
+	"strings"
+)
+
+// cargoFetch fetches crates as the Rust program does: on a copy without build
+// scripts and settings, so that nothing of the project can run.
+const cargoFetch = `# Only manifests and sources are copied, so that no code and no settings
+# of the project have a part in this.
+copy=$(mktemp -d)
+find . -type f \( -name Cargo.toml -o -name Cargo.lock -o -name '*.rs' ! -name build.rs \) -print0 |
+  tar -c --null -T - | tar -x -C "$copy"
+cd "$copy"
+if [ -e Cargo.lock ]; then
+  cargo fetch --locked
+else
+  cargo fetch
+fi
+`
+
+// npmGet fetches what a lock file of npm names.
+const npmGet = `lock=package-lock.json
+if [ -e npm-shrinkwrap.json ]; then lock=npm-shrinkwrap.json; fi
+mkdir -p "$AMBIENT_DEPS/npm"
+jq -r '[.. | objects | .resolved? | strings | select(test("^https?://"))] | unique[]' "$lock" |
+  while read -r url; do
+    file=$(echo "$url" | sed -e 's,^[a-z]*://[^/]*/,,' -e 's,[?#].*,,' -e 's,/,_,g' -e 's,\.tgz$,,').tgz
+    curl --fail --globoff --location --proto =http,https --retry 4 --silent --show-error -o "$AMBIENT_DEPS/npm/$file" "$url"
+  done
+`
+
+// debBuild builds a Debian package from the source tree.
+const debBuild = `out="$AMBIENT_ARTIFACTS"/OUT
+name=$(dpkg-parsechangelog -S Source)
+version=$(dpkg-parsechangelog -S Version)
+upstream=$(echo "$version" | sed -e 's/^[0-9]*://' -e 's/-[^-]*$//')
+build=$(mktemp -d)
+cp -a . "$build/$name-$upstream"
+cd "$build"
+tar -cJf "$name"_"$upstream".orig.tar.xz --exclude="$name-$upstream/debian" --exclude="$name-$upstream/.git" "$name-$upstream"
+cd "$name-$upstream"
+dpkg-buildpackage -us -uc
+mkdir -p "$out"
+find "$build" -maxdepth 1 -type f -exec mv {} "$out" \;
+`
+
+// tools are programs that scripts call and the Debian packages that have them.
+var tools = map[string]string{
+	"cargo": "cargo", "rustc": "cargo", "rustup": "rustup", "clang": "clang", "cmake": "cmake", "curl": "curl", "cc": "gcc",
+	"dch": "devscripts", "dpkg-buildpackage": "dpkg-dev", "dpkg-parsechangelog": "dpkg-dev", "gcc": "gcc", "g++": "g++",
+	"git": "git", "go": "golang-go", "jq": "jq", "make": "make", "meson": "meson", "mvn": "maven", "ninja": "ninja-build",
+	"node": "nodejs", "npm": "npm", "npx": "npm", "perl": "perl", "pip": "python3-pip", "pip3": "python3-pip",
+	"pytest": "python3-pytest", "python3": "python3", "ruby": "ruby", "rsync": "rsync", "shellcheck": "shellcheck",
+	"subplot": "subplot", "unzip": "unzip", "wget": "wget", "xz": "xz-utils", "yarn": "yarnpkg", "zip": "zip",
+}
+
+// before are words that can stand before the name of a command.
+var before = []string{"then", "do", "else", "elif", "if", "while", "until", "!", "{", "sudo", "exec", "env", "xargs", "time"}
+
+// packagesOf guesses which packages a script needs.
+func packagesOf(script string) []string {
+	var packages []string
+	for line := range strings.Lines(script) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		for _, call := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(";|&(`\n", r) }) {
+			if p := tools[commandOf(call)]; p != "" && !slices.Contains(packages, p) {
+				packages = append(packages, p)
+			}
+		}
+	}
+	return packages
+}
+
+// commandOf returns the name of the command that a piece of shell calls.
+func commandOf(call string) string {
+	for word := range strings.FieldsSeq(call) {
+		if !slices.Contains(before, word) && !strings.Contains(word, "=") {
+			return strings.Trim(word, ")\"'")
+		}
+	}
+	return ""
+}

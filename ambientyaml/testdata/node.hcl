@@ -1,0 +1,107 @@
+# Made by "ambient import" from "node.yaml".
+
+# The packages are guessed from the plans. Add what is missing.
+image "sample" {
+  debian {
+    packages = ["ca-certificates", "curl", "git", "jq", "npm"]
+  }
+}
+
+project "sample" {
+  image = image.sample
+  # The scripts call git, and this version of ambient hands the source over without .git.
+
+  pre "deps" {
+    action "shell" {
+      script = <<-EOT
+        lock=package-lock.json
+        if [ -e npm-shrinkwrap.json ]; then lock=npm-shrinkwrap.json; fi
+        mkdir -p "$AMBIENT_DEPS/npm"
+        jq -r '[.. | objects | .resolved? | strings | select(test("^https?://"))] | unique[]' "$lock" |
+          while read -r url; do
+            file=$(echo "$url" | sed -e 's,^[a-z]*://[^/]*/,,' -e 's,[?#].*,,' -e 's,/,_,g' -e 's,\.tgz$,,').tgz
+            curl --fail --globoff --location --proto =http,https --retry 4 --silent --show-error -o "$AMBIENT_DEPS/npm/$file" "$url"
+          done
+      EOT
+    }
+
+    action "http_get" {
+      file {
+        url  = "https://example.org/words.txt"
+        path = "words/list.txt"
+      }
+      file {
+        url = "https://example.org/tool-1.0.tar.gz"
+      }
+    }
+  }
+
+  plan "ci" {
+    action "shell" {
+      script = <<-EOT
+        find /ci/deps/npm/ -name "*.tgz" -type f -exec npm cache add {} \;
+        npm install --offline
+      EOT
+      env = {
+        COUNT = "3"
+        LANG  = "C.UTF-8"
+      }
+    }
+
+    action "shell" {
+      script = <<-EOT
+        mkdir -p -- '/ci/artifacts/it'\''s here'
+      EOT
+      env = {
+        COUNT = "3"
+        LANG  = "C.UTF-8"
+      }
+    }
+
+    action "shell" {
+      script = <<-EOT
+        npm pack "$(git describe --long)" && cp ./*.tgz /ci/artifacts/
+      EOT
+      env = {
+        COUNT = "3"
+        EXTRA = "$${LANG}"
+        LANG  = "C.UTF-8"
+      }
+    }
+
+    action "shell" {
+      script = "pwd"
+      env = {
+        COUNT = "3"
+        EXTRA = "$${LANG}"
+        LANG  = "C.UTF-8"
+      }
+    }
+
+    action "dummy" {
+      env = {
+        COUNT = "3"
+        EXTRA = "$${LANG}"
+        LANG  = "C.UTF-8"
+      }
+    }
+
+    action "custom" {
+      name = "check-style"
+      args = {
+        depth = {
+          max   = 3
+          none  = null
+          ratio = 0.5
+        }
+        paths  = ["src", "a $${b}"]
+        strict = true
+      }
+      env = {
+        COUNT = "3"
+        EXTRA = "$${LANG}"
+        LANG  = "C.UTF-8"
+      }
+    }
+  }
+}

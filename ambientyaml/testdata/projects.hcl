@@ -1,0 +1,96 @@
+# Made by "ambient import" from "projects.yaml".
+# Not carried over: 6. Look for the comments with a line number, which is that of the YAML.
+
+# Line 33: the project nothing has no action that could be carried over.
+# Line 36: "rsync2": there is no action for delivering yet, and no secret to log in with. Until then, get the files with "ambient artifacts" and deliver them by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"
+#   action: rsync2
+
+# Line 5: what is in the image is not known. A Debian image stands in for it: add the packages that are missing.
+#   image: ~/images/debian.qcow2
+# The packages are guessed from the plans. Add what is missing.
+image "hello-world" {
+  debian {
+    packages = ["build-essential", "debhelper", "dpkg-dev", "make", "xz-utils"]
+  }
+}
+
+# The first one.
+# Its name was "hello world".
+project "hello-world" {
+  source = "/home/user/src/hello"
+  image  = image.hello-world
+  limits {
+    artifacts = "2GiB"
+    cache     = "20GiB"
+  }
+
+  pre "deps" {
+    # Line 13: the archive's signature is verified with the keys that are in the image.
+    #   cert: /etc/archive.asc
+    action "deb_get" {
+      packages = ["libpng-dev", "zlib1g-dev"]
+      suite    = "bookworm"
+    }
+  }
+
+  plan "ci" {
+    action "shell" {
+      script = <<-EOT
+        make
+        make install DESTDIR=/workspace/artifacts
+      EOT
+    }
+
+    # Building a package needs the Build-Depends of debian/control: add them to the packages of the image.
+    action "shell" {
+      script = <<-EOT
+        out="$AMBIENT_ARTIFACTS"/debs
+        name=$(dpkg-parsechangelog -S Source)
+        version=$(dpkg-parsechangelog -S Version)
+        upstream=$(echo "$version" | sed -e 's/^[0-9]*://' -e 's/-[^-]*$//')
+        build=$(mktemp -d)
+        cp -a . "$build/$name-$upstream"
+        cd "$build"
+        tar -cJf "$name"_"$upstream".orig.tar.xz --exclude="$name-$upstream/debian" --exclude="$name-$upstream/.git" "$name-$upstream"
+        cd "$name-$upstream"
+        dpkg-buildpackage -us -uc
+        mkdir -p "$out"
+        find "$build" -maxdepth 1 -type f -exec mv {} "$out" \;
+      EOT
+    }
+  }
+
+  # Line 22: "rsync": there is no action for delivering yet, and no secret to log in with. Until then, get the files with "ambient artifacts" and deliver them by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"
+  #   action: rsync
+  #   artifacts: .
+  # Line 24: "dput": there is no action for delivering yet, and no secret to log in with. Until then, get the files with "ambient artifacts" and deliver them by dput: "dput HOST $AMBIENT_ARTIFACTS/*.changes"
+  #   action: dput
+}
+
+# The packages are guessed from the plans. Add what is missing.
+image "hello-world-2" {
+  debian {
+    packages = ["make"]
+  }
+}
+
+# Its name was "hello-world".
+project "hello-world-2" {
+  source = "./lib"
+  image  = image.hello-world-2
+
+  plan "ci" {
+    action "shell" {
+      script = <<-EOT
+        make
+        make install DESTDIR=/workspace/artifacts
+      EOT
+    }
+  }
+
+  post "deliver" {
+    action "shell" {
+      script = "echo done"
+    }
+  }
+}
