@@ -46,7 +46,7 @@ vm: build ## tests that boot virtual machines; they fail where none can boot
 FUZZ := $(shell grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u)
 fuzz: ## run every fuzz test for FUZZTIME
 	@for dir in $(FUZZ); do for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$dir/*_test.go); do \
-		echo "== $$dir $$f"; $(GO) test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) $$dir || exit 1; done; done
+		echo "== $$dir $$f"; $(GO) test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x $$dir || exit 1; done; done
 
 docs: ## write docs/language.md from the schema
 	$(GO) run ./internal/docgen

@@ -39,7 +39,7 @@ project "gnu-hello" {
     action "shell" {
       dir    = "build"
       script = <<-EOT
-        ./configure --quiet --prefix=/usr --disable-nls --disable-dependency-tracking \
+        CONFIG_SHELL=/bin/sh /bin/sh ./configure --quiet --prefix=/usr --disable-nls --disable-dependency-tracking \
             --cache-file="$AMBIENT_CACHE/config.cache"
         make
         make check
