@@ -38,6 +38,7 @@ const (
 	SerialScratch   = "scratch"   // the writable layer: an empty ext4 made by the host
 	SerialExec      = "exec"      // tar: plan.json and the files it names, read-only
 	SerialSource    = "src"       // tar: the source tree, read-only
+	SerialSources   = "sources"   // tar: further source trees of the project, each below its name, read-only
 	SerialDeps      = "deps"      // tar: what the pre stages fetched, read-only
 	SerialInputs    = "inputs"    // tar: artifacts of other stages, read-only
 	SerialSecrets   = "secrets"   // tar: files of the secrets a stage names, read-only
@@ -57,6 +58,7 @@ const (
 const (
 	DirRoot      = "/ci"
 	DirSource    = "/ci/src"
+	DirSources   = "/ci/sources"
 	DirDeps      = "/ci/deps"
 	DirCache     = "/ci/cache"
 	DirArtifacts = "/ci/artifacts"

@@ -22,6 +22,7 @@ const (
 	StagePreparing EventType = "stage_preparing" // Text: what is done (an image is built, the source is packed)
 	StageStarted   EventType = "stage_started"   // the machine runs; Text: how it was started
 	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times
+	StageRetried   EventType = "stage_retried"   // an attempt ended and another follows; Outcome, Limit, Reason, Exit, Signal of the one that ended, Text
 	ActionStarted  EventType = "action_started"  // Action, Name
 	ActionFinished EventType = "action_finished" // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
 	LogOutput      EventType = "log"             // Action, Stream, Text: whole lines, without the newline
@@ -34,7 +35,8 @@ type Event struct {
 	Time     time.Time     `json:"time"`
 	Type     EventType     `json:"type"`
 	Run      string        `json:"run,omitempty"`
-	Stage    string        `json:"stage,omitempty"` // StageID.String()
+	Stage    string        `json:"stage,omitempty"`   // StageID.String()
+	Attempt  int           `json:"attempt,omitempty"` // of a stage with a retry block, from 1
 	Action   *int          `json:"action,omitempty"`
 	Name     string        `json:"name,omitempty"`
 	Outcome  Outcome       `json:"outcome,omitempty"`
@@ -67,6 +69,7 @@ type StageRecord struct {
 	Limit    string  `json:"limit,omitempty"`
 	Reason   string  `json:"reason,omitempty"`
 	Duration float64 `json:"duration,omitempty"` // seconds
+	Attempts int     `json:"attempts,omitempty"` // when it was tried more than once
 	Output   string  `json:"output,omitempty"`   // digest of artifacts or deps
 	Bytes    int64   `json:"bytes,omitempty"`    // of that output
 }

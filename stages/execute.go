@@ -1,45 +1,54 @@
 package stages
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"strings"
 	"sync"
+	"time"
 )
 
-// execute runs stage i from its job to the closed Execution, in a goroutine of
-// its own. It returns a usable result whatever the Runner does.
-func (r *run) execute(i int) (res Result) {
+// execute runs stage i to its end, in a goroutine of its own.
+func (r *run) execute(ctx context.Context, i int) (res Result) {
 	obs := r.observe(i)
 	defer obs.close()
-	err := guard(obs, "starting the stage", func() { res = r.startAndAttend(i, obs) })
+	return r.byLimit(ctx, i, r.persist(ctx, i, obs))
+}
+
+// attempt runs stage i from its job to the closed Execution. It returns a usable
+// result whatever the Runner does.
+func (r *run) attempt(ctx context.Context, i, n int, obs *stageObserver) (res Result) {
+	defer obs.close()
+	err := guard(obs, "starting the stage", func() { res = r.startAndAttend(ctx, i, n, obs) })
 	if err != nil {
 		return errored(err)
 	}
 	return checked(res)
 }
 
-func (r *run) startAndAttend(i int, obs *stageObserver) Result {
+func (r *run) startAndAttend(ctx context.Context, i, n int, obs *stageObserver) Result {
 	job, err := r.job(i)
 	if err != nil {
 		return errored(err)
 	}
-	ex, err := r.opts.Runner.Start(r.ctx, job, obs)
+	job.Attempt = n
+	ex, err := r.opts.Runner.Start(ctx, job, obs)
 	switch {
-	case err != nil && r.ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return Result{Outcome: Cancelled, Reason: "cancelled before its machine ran", Action: -1}
 	case err != nil:
 		return errored(err)
 	case ex == nil:
 		return errored(errors.New("internal error: the runner started nothing"))
 	}
-	return r.attend(ex, obs)
+	return r.attend(ctx, ex, obs)
 }
 
 // attend waits for the end of an execution, passes interrupts on to it and
 // closes it.
-func (r *run) attend(ex Execution, obs *stageObserver) (res Result) {
+func (r *run) attend(ctx context.Context, ex Execution, obs *stageObserver) (res Result) {
 	var errs []error
 	check := func(err error) {
 		if err != nil {
@@ -48,7 +57,7 @@ func (r *run) attend(ex Execution, obs *stageObserver) (res Result) {
 	}
 	over := make(chan struct{})
 	interrupted := make(chan error, 1)
-	go func() { interrupted <- r.passInterrupts(ex, obs, over) }()
+	go func() { interrupted <- r.passInterrupts(ctx, ex, obs, over) }()
 	check(guard(obs, "waiting for the stage", func() { res = ex.Wait() }))
 	close(over)
 	check(<-interrupted)
@@ -66,17 +75,22 @@ func (r *run) attend(ex Execution, obs *stageObserver) (res Result) {
 	return res
 }
 
-// passInterrupts stops ex when the run is cancelled and kills it when the run
-// is killed. It returns once over is closed; then it touches ex no more.
-func (r *run) passInterrupts(ex Execution, obs Observer, over <-chan struct{}) (err error) {
+// passInterrupts stops ex when its stage or the run is cancelled, and kills it
+// when the run is killed or when a stage that was stopped by itself takes longer
+// than Grace. It returns once over is closed; then it touches ex no more.
+func (r *run) passInterrupts(ctx context.Context, ex Execution, obs Observer, over <-chan struct{}) (err error) {
 	select {
 	case <-over:
 		return nil
-	case <-r.ctx.Done():
+	case <-ctx.Done():
 		err = guard(obs, "stopping the stage", func() { ex.Stop(StopCancel) })
 	}
+	grace := time.NewTimer(r.opts.Grace)
+	defer grace.Stop()
 	select {
 	case <-over:
+	case <-grace.C:
+		err = errors.Join(err, guard(obs, "killing the stage", ex.Kill))
 	case <-r.kill:
 		err = errors.Join(err, guard(obs, "killing the stage", ex.Kill))
 	}

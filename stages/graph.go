@@ -143,8 +143,12 @@ func (g *Graph) addBarriers() {
 			if phase == len(phases)-1 {
 				break
 			}
+			before := barrier
 			barrier = len(g.nodes)
 			g.nodes = append(g.nodes, node{project: p, phase: phase})
+			if before >= 0 { // a phase is over, and went well, only with those before it
+				g.link(barrier, need{node: before, kind: EdgePhase})
+			}
 			for _, m := range members {
 				g.link(barrier, need{node: m, kind: EdgePhase})
 			}

@@ -22,6 +22,7 @@ var defaultEnv = map[string]string{
 // Environment that it may not.
 var fixedEnv = map[string]string{
 	"AMBIENT_SRC":       guest.DirSource,
+	"AMBIENT_SOURCES":   guest.DirSources,
 	"AMBIENT_DEPS":      guest.DirDeps,
 	"AMBIENT_CACHE":     guest.DirCache,
 	"AMBIENT_ARTIFACTS": guest.DirArtifacts,

@@ -62,15 +62,19 @@ func (s StageResult) Record() StageRecord {
 		Reason:   s.Result.Reason,
 		Duration: s.Duration.Seconds(),
 	}
+	if s.Result.Attempts > 1 {
+		r.Attempts = s.Result.Attempts
+	}
 	if out := s.Result.Output; out != nil {
 		r.Output, r.Bytes = out.Digest, out.Size
 	}
 	return r
 }
 
-// Run runs all stages, each once all it needs has succeeded, as many at a time
-// as the options permit; of those that could start the first in order does. A
-// stage that needs one that did not succeed is skipped; the others go on.
+// Run runs all stages, each once all it needs is over, as many at a time as the
+// options permit; of those that could start the first in order does. A stage
+// that needs one that did not succeed is skipped, unless its When says
+// otherwise; the others go on.
 //
 // When ctx ends, nothing more is started, what runs is asked to stop, has Grace
 // to do so and then is killed; what waits is cancelled. Run returns when every
@@ -99,11 +103,14 @@ type run struct {
 	opts     RunOptions
 	started  time.Time
 	rank     []int
-	left     []int  // by node: how many needs have not succeeded yet
-	settled  []bool // by node: it has its result
+	left     []int    // by node: how many needs are not over yet
+	spoiled  []string // by node: why something it needs went badly, empty if nothing did
+	settled  []bool   // by node: it has its result
 	running  []bool
-	results  []StageResult // by stage; each is written before any stage that needs it starts
-	ready    []int         // stages that could start, by rank
+	cancel   []context.CancelCauseFunc // by stage: ends its context, once it was started
+	budgets  []*budget                 // by project
+	results  []StageResult             // by stage; each is written before any stage that needs it starts
+	ready    []int                     // stages that could start, by rank
 	active   int
 	memory   int64
 	cpus     int
@@ -127,6 +134,9 @@ func newRun(ctx context.Context, g *Graph, opts RunOptions) *run {
 		started:  time.Now(),
 		rank:     g.ranks(),
 		left:     make([]int, len(g.nodes)),
+		spoiled:  make([]string, len(g.nodes)),
+		cancel:   make([]context.CancelCauseFunc, g.stages),
+		budgets:  newBudgets(g.projects),
 		settled:  make([]bool, len(g.nodes)),
 		running:  make([]bool, len(g.nodes)),
 		results:  make([]StageResult, g.stages),
@@ -162,8 +172,8 @@ func (r *run) interrupts(cancel context.CancelFunc, over <-chan struct{}) {
 	close(r.kill)
 }
 
-// begin settles the stages that can never start and queues those that need
-// nothing.
+// begin settles the stages that can never start and decides about those that
+// need nothing.
 func (r *run) begin() {
 	for _, i := range r.g.order {
 		if reason := r.opts.Capacity.refuses(r.g.nodes[i].stage); reason != "" {
@@ -171,8 +181,8 @@ func (r *run) begin() {
 		}
 	}
 	for _, i := range r.g.order {
-		if r.left[i] == 0 && !r.settled[i] {
-			r.queue(i)
+		if len(r.g.nodes[i].needs) == 0 && !r.settled[i] {
+			r.decide(i)
 		}
 	}
 }
@@ -181,11 +191,15 @@ func (r *run) begin() {
 func (r *run) loop() {
 	interrupted := r.ctx.Done()
 	for {
+		r.dropSpent()
 		r.startReady()
 		if r.active == 0 {
 			break
 		}
+		limit := r.nextLimit()
 		select {
+		case <-limit.C:
+			r.stopSpent()
 		case <-interrupted:
 			interrupted = nil
 			r.cancelWaiting()
@@ -196,6 +210,7 @@ func (r *run) loop() {
 			r.release(f.node)
 			r.settle(f.node, f.result)
 		}
+		limit.Stop()
 	}
 	r.cancelWaiting()
 }
@@ -224,7 +239,10 @@ func (r *run) start(i int) {
 	r.memory += s.Limits.Memory
 	r.cpus += cpus(s)
 	r.results[i].Started = time.Now()
-	go func() { r.finished <- finished{i, r.execute(i)} }()
+	r.budget(i).begin(i, r.results[i].Started)
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	r.cancel[i] = cancel
+	go func() { r.finished <- finished{i, r.execute(ctx, i)} }()
 }
 
 func (r *run) release(i int) {
@@ -234,6 +252,8 @@ func (r *run) release(i int) {
 	r.memory -= s.Limits.Memory
 	r.cpus -= cpus(s)
 	r.results[i].Duration = time.Since(r.results[i].Started)
+	r.budget(i).end(i, r.results[i].Duration)
+	r.cancel[i](nil)
 }
 
 // full reports whether no stage whatever could start now.
@@ -285,50 +305,6 @@ func (r *run) queue(i int) {
 	r.emit(r.event(StageQueued, i))
 }
 
-// settle records a stage's result, tells of it and frees or skips what waited
-// for the stage.
-func (r *run) settle(i int, res Result) {
-	r.settled[i] = true
-	r.results[i].Result = res
-	r.emit(r.stageFinished(i))
-	if res.Outcome == Succeeded {
-		r.free(i)
-		return
-	}
-	r.skip(i, fmt.Sprintf("it needs %s, which %s", r.g.nodes[i].stage.ID.String(), verb(res.Outcome)))
-}
-
-// free tells the nodes that wait for node i that it succeeded.
-func (r *run) free(i int) {
-	for _, w := range r.g.nodes[i].wanted {
-		if r.left[w]--; r.left[w] > 0 || r.settled[w] {
-			continue
-		}
-		if r.g.nodes[w].stage == nil {
-			r.settled[w] = true
-			r.free(w)
-			continue
-		}
-		r.queue(w)
-	}
-}
-
-// skip gives all stages that wait for node i, directly or not, the same reason,
-// which names the stage where it began.
-func (r *run) skip(i int, reason string) {
-	for _, w := range r.g.nodes[i].wanted {
-		if r.settled[w] {
-			continue
-		}
-		r.settled[w] = true
-		if r.g.nodes[w].stage != nil {
-			r.results[w].Result = Result{Outcome: Skipped, Reason: reason, Action: -1}
-			r.emit(r.stageFinished(w))
-		}
-		r.skip(w, reason)
-	}
-}
-
 // cancelWaiting settles all stages that do not run.
 func (r *run) cancelWaiting() {
 	r.ready = nil
@@ -350,7 +326,9 @@ func (r *run) finish() RunResult {
 	for _, i := range r.g.order {
 		res.Stages = append(res.Stages, r.results[i])
 		records = append(records, r.results[i].Record())
-		outcomes = append(outcomes, r.results[i].Result.Outcome)
+		if !r.results[i].Result.Unneeded { // which says nothing about the run
+			outcomes = append(outcomes, r.results[i].Result.Outcome)
+		}
 	}
 	res.Outcome = Combine(outcomes...)
 	r.emit(Event{Type: RunFinished, Outcome: res.Outcome, Duration: res.Duration.Seconds(), Stages: records})

@@ -40,6 +40,7 @@ type Job struct {
 	Union   []Data            // artifacts of every plan stage; for post stages
 	Inputs  []Data            // artifacts of the stages it refers to
 	Dir     string            // an existing directory that keeps console and build log and artifacts
+	Attempt int               // from 1; the attempts of a stage share Dir
 }
 
 // StopReason is why a stage is asked to stop before its end.
@@ -59,6 +60,8 @@ type Result struct {
 	Exit     int    // its exit status, when Outcome is Failed by one
 	Signal   string // its signal, when it was killed by one
 	Warnings []string
+	Attempts int   // how often the stage was tried; 0: never
+	Unneeded bool  // it was Skipped because of its own When, and not because of what it needs
 	Output   *Data // artifacts, or the deps of a pre stage; nil: none
 	Times    Times
 }

@@ -125,7 +125,7 @@ func (r *Runner) accept(job *stages.Job, obs stages.Observer) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := job.RunID + " " + job.Stage.ID.String()
+	key := fmt.Sprintf("attempt %d of %s %s", job.Attempt, job.RunID, job.Stage.ID)
 	if r.started[key] {
 		return fmt.Errorf("%s was started twice", key)
 	}
