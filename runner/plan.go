@@ -56,6 +56,7 @@ func memoryReserve(memory int64) int64 { return max(32<<20, memory/16) }
 func planInputs(phase config.Phase) []guest.Input {
 	inputs := []guest.Input{
 		{Serial: guest.SerialSource, Dir: guest.DirSource, ReadOnly: phase != config.Plan},
+		{Serial: guest.SerialSources, Dir: guest.DirSources, ReadOnly: phase != config.Plan},
 		{Serial: guest.SerialInputs, Dir: guest.DirInputs, ReadOnly: phase != config.Plan},
 		{Serial: guest.SerialSecrets, Dir: guest.DirSecrets},
 	}

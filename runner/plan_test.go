@@ -16,9 +16,9 @@ func TestPlanInputsAndOutputs(t *testing.T) {
 		in  []dir
 		out []string
 	}{
-		config.Pre:  {[]dir{{"/ci/src", "ro"}, {"/ci/inputs", "ro"}, {"/ci/secrets", "rw"}}, []string{"/ci/deps"}},
-		config.Plan: {[]dir{{"/ci/src", "rw"}, {"/ci/inputs", "rw"}, {"/ci/secrets", "rw"}, {"/ci/deps", "rw"}, {"/ci/cache", "rw"}}, []string{"/ci/artifacts", "/ci/cache"}},
-		config.Post: {[]dir{{"/ci/src", "ro"}, {"/ci/inputs", "ro"}, {"/ci/secrets", "rw"}, {"/ci/artifacts", "ro"}}, []string{"/ci/receipts"}},
+		config.Pre:  {[]dir{{"/ci/src", "ro"}, {"/ci/sources", "ro"}, {"/ci/inputs", "ro"}, {"/ci/secrets", "rw"}}, []string{"/ci/deps"}},
+		config.Plan: {[]dir{{"/ci/src", "rw"}, {"/ci/sources", "rw"}, {"/ci/inputs", "rw"}, {"/ci/secrets", "rw"}, {"/ci/deps", "rw"}, {"/ci/cache", "rw"}}, []string{"/ci/artifacts", "/ci/cache"}},
+		config.Post: {[]dir{{"/ci/src", "ro"}, {"/ci/sources", "ro"}, {"/ci/inputs", "ro"}, {"/ci/secrets", "rw"}, {"/ci/artifacts", "ro"}}, []string{"/ci/receipts"}},
 	} {
 		var got []dir
 		for _, in := range planInputs(phase) {

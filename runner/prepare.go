@@ -21,6 +21,7 @@ func (x *execution) prepare(ctx context.Context) error {
 		return err
 	}
 	x.dir = dir
+	os.Remove(filepath.Join(x.job.Dir, ArtifactsFile)) // of an earlier attempt
 	x.close = append(x.close, func() { os.RemoveAll(dir) })
 	if x.base, err = x.runner.machine.ready(ctx, x.runner, x.job.Stage.Image, x.preparing); err != nil {
 		return err
@@ -51,6 +52,10 @@ func (x *execution) devices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	siblings, err := x.siblings(ctx)
+	if err != nil {
+		return err
+	}
 	deps, err := x.union(ctx, guest.SerialDeps, append(x.job.Deps[:len(x.job.Deps):len(x.job.Deps)], x.job.Union...))
 	if err != nil {
 		return err
@@ -60,7 +65,7 @@ func (x *execution) devices(ctx context.Context) error {
 		return err
 	}
 	limits := x.job.Stage.Limits
-	if total := src.Size + deps.Size + inputs.Size; total > limits.Disk {
+	if total := src.Size + siblings.Size + deps.Size + inputs.Size; total > limits.Disk {
 		return &blockdev.TooLargeError{What: "what the stage reads", Limit: limits.Disk, Size: total}
 	}
 	exec, err := x.exec(ctx)
@@ -82,6 +87,7 @@ func (x *execution) devices(ctx context.Context) error {
 		{Serial: guest.SerialScratch, Path: x.device(guest.SerialScratch)},
 		{Serial: guest.SerialExec, Path: exec.Path, ReadOnly: true},
 		{Serial: guest.SerialSource, Path: src.Path, ReadOnly: true},
+		{Serial: guest.SerialSources, Path: siblings.Path, ReadOnly: true},
 		{Serial: guest.SerialDeps, Path: deps.Path, ReadOnly: true},
 		{Serial: guest.SerialInputs, Path: inputs.Path, ReadOnly: true},
 		{Serial: guest.SerialSecrets, Path: x.device(guest.SerialSecrets), ReadOnly: true},
