@@ -80,6 +80,8 @@ func eventLines(c *console, e stages.Event) string {
 		return say("%s %s%s", actionWords(e), c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), because(e.Reason))
 	case stages.StageFinished:
 		return say("%s%s%s", c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), after(e.Duration), because(e.Reason))
+	case stages.StageRetried:
+		return say("attempt %d %s%s; %s", e.Attempt, c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), because(e.Reason), safe(e.Text))
 	case stages.WarningRaised:
 		if e.Stage == "" {
 			return c.paint(yellow, "Warning:") + " " + safe(e.Text) + "\n"
