@@ -3,7 +3,6 @@ package runner
 import (
 	"archive/tar"
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -55,16 +54,6 @@ func hugeSize() []byte {
 	return b
 }
 
-func million() []byte {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for i := range 1_000_000 {
-		w.WriteHeader(&tar.Header{Name: fmt.Sprint("f", i), Mode: 0o644})
-	}
-	w.Close()
-	return b.Bytes()
-}
-
 // Whatever stands on the artifacts device of a guest that claims success: the
 // outcome is named, nothing outside the stage's directory changes, and what was
 // there stays.
@@ -82,7 +71,6 @@ func TestCollectOfHostileDevices(t *testing.T) {
 		{"device", archive(entry(tar.Header{Name: "d", Typeflag: tar.TypeBlock, Devmajor: 8}, "")), stages.Failed},
 		{"pipe", archive(entry(tar.Header{Name: "p", Typeflag: tar.TypeFifo}, "")), stages.Failed},
 		{"2^63", hugeSize(), stages.Failed},
-		{"a million entries", million(), stages.Failed},
 		{"truncated", archive(entry(tar.Header{Name: "t", Typeflag: tar.TypeReg, Size: 1 << 20}, "short"))[:1024], stages.Failed},
 		{"garbage", bytes.Repeat([]byte("garbage!"), 512), stages.Failed},
 		{"all zeroes", make([]byte, 8192), stages.Succeeded},
