@@ -77,7 +77,7 @@ func TestEnv(t *testing.T) {
 		"CI": "true", "HOME": "/root", "LANG": "de_DE", "GOFLAGS": "-v", "MINE": "1",
 		"PATH":        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"AMBIENT_SRC": "/ci/src", "AMBIENT_DEPS": "/ci/deps", "AMBIENT_CACHE": "/ci/cache",
-		"AMBIENT_ARTIFACTS": "/ci/artifacts", "AMBIENT_SECRETS": "/ci/secrets", "AMBIENT_RECEIPTS": "/ci/receipts",
+		"AMBIENT_ARTIFACTS": "/ci/artifacts", "AMBIENT_SECRETS": "/ci/secrets",
 		"AMBIENT_RECEIPTS": "/ci/receipts", "AMBIENT_SOURCES": "/ci/sources",
 	}
 	fetched := fetch.PlanEnv(config.Args{})
