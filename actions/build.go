@@ -32,9 +32,9 @@ func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Actio
 // Title returns a short description of an action for logs.
 func Title(a *config.Action) string {
 	if d := Lookup(a.Name); d != nil && d.Title != nil {
-		return d.Title(a.Args)
+		return a.Prefix() + d.Title(a.Args)
 	}
-	return a.Name
+	return a.Prefix() + a.Name
 }
 
 func (d *Definition) actionEnv(args config.Args) map[string]string {

@@ -194,7 +194,7 @@ func (d *dynamic) target(b *hclsyntax.Block) *blockSpec {
 }
 
 // reserved are the names with which references begin.
-var reserved = []string{"var", "local", "image", "limits", "each", "pre", "plan", "post", "project", "source", "secret"}
+var reserved = []string{"var", "local", "image", "limits", "each", "pre", "plan", "post", "project", "source", "secret", "param"}
 
 func (d *dynamic) iterator(b *hclsyntax.Block, c content) (string, bool) {
 	name, at := b.Labels[0], b.LabelRanges[0]

@@ -5,10 +5,8 @@ package config
 
 // top is the body of a file.
 var top = &blockSpec{Blocks: []*blockSpec{
-	ambientSpec, variableSpec, localsSpec, imageSpec, limitsSpec, projectSpec,
+	ambientSpec, variableSpec, localsSpec, useSpec, actionSpec, imageSpec, limitsSpec, projectSpec,
 	{Name: "secret", Labels: []string{"kind", "name"}, Later: "Remove it, and do by hand what needs the secret."},
-	{Name: "action", Labels: []string{"name"}, Later: "Write the actions out in each stage; a list in a locals block can hold what they share."},
-	{Name: "use", Labels: []string{"name"}, Later: "Copy what you need into this directory."},
 	{Name: "matrix", Never: matrixPlace},
 	{Name: "dynamic", Labels: []string{"block"}, Never: dynamicPlace},
 }}
@@ -134,7 +132,7 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 			{Name: "timeout", Type: "duration", Default: "that of its limits", Doc: "How long the stage may take, each time it is tried, whatever its limits say. From 1s to 168h."},
 		},
 		Blocks: []*blockSpec{
-			{Name: "action", Labels: []string{"name"}, Open: true, Doc: "One thing to do. Actions run in the order of the file, and the first that fails ends the stage.",
+			{Name: "action", Labels: []string{"name"}, Dotted: true, Open: true, Doc: "One thing to do. Actions run in the order of the file, and the first that fails ends the stage.",
 				Args: []argSpec{
 					{Name: "env", Type: "map(string)", Default: "{}", Doc: "Environment variables for this action, added to the stage's."},
 					{Name: "timeout", Type: "string", Default: "none", Doc: "How long this action may take, beside the stage's own limit."},

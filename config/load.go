@@ -26,6 +26,8 @@ type Options struct {
 	// UnsetVars makes variables without a value unknown instead of wrong, so
 	// that an editor, which is given none, checks the rest.
 	UnsetVars bool
+	// Modules gives the trees of modules from elsewhere; nil: there are none.
+	Modules Modules
 }
 
 // Load reads the configuration of a directory. It returns all independent
@@ -37,6 +39,7 @@ func Load(dir string, opts Options) (*Config, Diagnostics) {
 	l := newLoader(dir, opts)
 	if l.open() {
 		defer l.root.Close()
+		defer l.closeModules()
 		l.load()
 	}
 	l.maskSensitive()
@@ -71,6 +74,7 @@ type loader struct {
 	limitsByName map[string]Limits
 	projects     []*projectDecl
 	hidden       []Range // text of sensitive values, not to be shown
+	mods         module  // its place among the modules
 }
 
 func newLoader(dir string, opts Options) *loader {
@@ -88,6 +92,7 @@ func newLoader(dir string, opts Options) *loader {
 		limits:       map[string]*node{},
 		imagesByName: map[string]*Image{},
 		limitsByName: map[string]Limits{},
+		mods:         newModule(),
 	}
 }
 
@@ -119,7 +124,10 @@ func (l *loader) load() {
 	}
 	l.functions = functions(l.root)
 	l.declareAll()
+	l.openModules()
 	l.evaluateNodes()
+	l.evaluateModules()
+	l.checkActions()
 	l.evaluateProjects()
 }
 
@@ -143,6 +151,10 @@ func (l *loader) declareBlock(b *hclsyntax.Block) {
 		l.declareVariable(b)
 	case localsSpec.Name:
 		l.declareLocals(b)
+	case actionSpec.Name:
+		l.declareAction(b)
+	case useSpec.Name:
+		l.declareUse(b)
 	case imageSpec.Name:
 		l.declareImage(b)
 	case limitsSpec.Name:

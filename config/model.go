@@ -119,6 +119,9 @@ type Action struct {
 	Env     map[string]string // of this action alone
 	Timeout time.Duration     // 0: only the stage's limit
 	Range   Range             // of the block's header
+	// Via names the uses of user-defined actions by which it came into its
+	// stage, outermost first. Range is then in the innermost one.
+	Via []Call `json:",omitempty"`
 	// Sensitive names the arguments, sorted, that were made from sensitive
 	// variables and must not be shown; "env" stands for Env.
 	Sensitive []string

@@ -59,6 +59,7 @@ type instance struct {
 	id    StageID
 	key   string // empty without for_each
 	value cty.Value
+	frame *frame // the use of a user-defined action whose body is evaluated; nil: none
 }
 
 // declareProject registers a project and its stages.

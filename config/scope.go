@@ -191,6 +191,11 @@ func (l *loader) plain(e hcl.Expression, sc scope) (cty.Value, bool) {
 // reports whether it is right.
 func (l *loader) resolve(tr hcl.Traversal, sc scope, vals map[string]map[string]cty.Value, ctx *hcl.EvalContext) bool {
 	root := tr.RootName()
+	if sc.in != nil && sc.in.frame != nil {
+		if ok, done := l.resolveInBody(tr, sc.in.frame, vals); done {
+			return ok
+		}
+	}
 	switch root {
 	case "var", "local", "image", "limits":
 		n := l.lookup(tr, root)
@@ -208,6 +213,9 @@ func (l *loader) resolve(tr hcl.Traversal, sc scope, vals map[string]map[string]
 		return l.resolveStage(tr, sc, ctx)
 	case "source":
 		return l.resolveSource(tr, sc, vals)
+	case "param":
+		l.add(Errorf(tr.SourceRange(), "Reference outside an action", "param.NAME exists in the body of a user-defined action, and only there."))
+		return false
 	case "secret":
 		l.add(later(tr.SourceRange(), "reference", "secret", "Remove it, and do by hand what needs the secret."))
 		return false

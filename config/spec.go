@@ -32,6 +32,8 @@ type blockSpec struct {
 	Later   string // not in this version: what to do instead
 	Never   string // known elsewhere, not allowed here: why
 	Action  bool   // an action's arguments, not a block's
+	Dotted  bool   // labels may be two names joined by a dot
+	Module  bool   // the body of a file of a module
 }
 
 // title names the block at the beginning of a sentence.
@@ -39,6 +41,8 @@ func (s *blockSpec) title() string {
 	switch {
 	case s.Name == "":
 		return "A configuration"
+	case s.Module:
+		return "A module"
 	case s.Action:
 		return fmt.Sprintf("The action %q", s.Name)
 	}
@@ -216,6 +220,10 @@ func (s *blockSpec) checkLabels(b *hclsyntax.Block) *Diagnostic {
 		return Errorf(b.DefRange(), "Missing label", "%s needs a %s: write %s { … }.", s.title(), s.Labels[len(b.Labels)], s.header())
 	}
 	for i, label := range b.Labels {
+		name, rest, dotted := strings.Cut(label, ".")
+		if s.Dotted && dotted && validName(name) && validName(rest) {
+			continue
+		}
 		if !validName(label) {
 			return Errorf(b.LabelRanges[i], "Invalid name", "A name begins with a letter, holds letters, digits, \"_\" and \"-\" only, and has at most %d characters.", maxName)
 		}

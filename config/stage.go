@@ -43,9 +43,7 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 	}
 	s.Sensitive = sorted(base.hidden)
 	for _, b := range c.of("action") {
-		if act := l.action(in, s, b, refs); act != nil {
-			s.Actions = append(s.Actions, act)
-		}
+		s.Actions = append(s.Actions, l.stageActions(in, s, b, refs)...)
 	}
 	s.Refs = append(s.Refs, refs.refs...)
 	if len(c.of("action")) == 0 && whole {

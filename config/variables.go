@@ -33,6 +33,8 @@ type given struct {
 	origin string         // for messages: "-var", "the environment variable …"
 	text   string         // from the command line or the environment
 	expr   hcl.Expression // from a file
+	val    cty.Value      // from a use block, at the range; cty.NilVal: none
+	at     Range
 }
 
 // declareVariable registers a variable block.
@@ -227,6 +229,9 @@ func (v *variable) convert(val cty.Value) (cty.Value, error) {
 // givenValue converts a value from outside; unknown after a report.
 func (l *loader) givenValue(v *variable) cty.Value {
 	g := v.given
+	if g.val != cty.NilVal {
+		return l.usedValue(v, g)
+	}
 	val, err := cty.StringVal(g.text), error(nil)
 	at := v.node.rng
 	switch {
@@ -274,6 +279,7 @@ func (l *loader) finish(v *variable, val cty.Value) cty.Value {
 	if !v.sensitive {
 		return val
 	}
+	val, _ = val.UnmarkDeep() // a module may be given what is marked already
 	l.cfg.secrets = append(l.cfg.secrets, texts(val)...)
 	return val.Mark(sensitiveMark{})
 }
@@ -309,28 +315,15 @@ func (l *loader) validateVariables() {
 }
 
 func (l *loader) validate(v *variable, c content) {
-	sc := scope{}
 	cond := c.attrs["condition"]
-	got, ok := l.eval(cond.Expr, sc)
-	if !ok || !got.IsWhollyKnown() {
-		return
+	good, text := l.holds(cond, c.attrs["error_message"], scope{})
+	switch {
+	case good:
+	case v.given != nil && v.given.val != cty.NilVal:
+		l.add(Errorf(v.given.at, "Invalid value for a variable", "%s\nThe rule of %q stands at %s.", text, v.node.name, place(exprRange(cond))))
+	case v.given != nil:
+		l.add(Errorf(exprRange(cond), "Invalid value for a variable", "%s\nThe value of %q comes from %s.", text, v.node.name, v.given.origin))
+	default:
+		l.add(Errorf(exprRange(cond), "Invalid value for a variable", "%s\nThe value of %q comes from its default.", text, v.node.name))
 	}
-	got, _ = got.UnmarkDeep()
-	got, ok = l.as(got, cty.Bool, exprRange(cond))
-	if !ok || got.True() {
-		return
-	}
-	text := "The value is not allowed."
-	if msg, ok := l.eval(c.attrs["error_message"].Expr, sc); ok && msg.IsWhollyKnown() {
-		if msg.HasMarkDeep(sensitiveMark{}) {
-			text = "The value is not allowed. The message is not shown, since it holds a sensitive value."
-		} else if s, ok := l.as(msg, cty.String, exprRange(c.attrs["error_message"])); ok {
-			text = s.AsString()
-		}
-	}
-	origin := "its default"
-	if v.given != nil {
-		origin = v.given.origin
-	}
-	l.add(Errorf(exprRange(cond), "Invalid value for a variable", "%s\nThe value of %q comes from %s.", text, v.node.name, origin))
 }

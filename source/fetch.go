@@ -41,19 +41,25 @@ func Fetch(ctx context.Context, h *home.Home, address string) (dir string, err e
 	if err != nil {
 		return "", err
 	}
+	_, dir, err = fetch(ctx, h, address, r)
+	return dir, err
+}
+
+// fetch is Fetch of an address that was understood. It returns the top of the
+// tree, too, whose name is the version.
+func fetch(ctx context.Context, h *home.Home, address string, r *remote) (top, dir string, err error) {
 	key := sha256.Sum256([]byte(address))
 	s := &store{dir: filepath.Join(h.Sources(), hex.EncodeToString(key[:16])), address: address}
 	release, err := h.Lock(ctx, "source-"+filepath.Base(s.dir))
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer release()
 	if err := s.prepare(); err != nil {
-		return "", err
+		return "", "", err
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("took more than %s", maxTime))
 	defer cancel()
-	var top string
 	if r.git {
 		top, err = s.fetchGit(limited, r)
 	} else {
@@ -63,9 +69,10 @@ func Fetch(ctx context.Context, h *home.Home, address string) (dir string, err e
 		if ctx.Err() == nil && limited.Err() != nil {
 			err = &FetchError{Address: address, Err: context.Cause(limited)}
 		}
-		return "", err
+		return "", "", err
 	}
-	return s.subdir(top, r.subdir)
+	dir, err = s.subdir(top, r.subdir)
+	return top, dir, err
 }
 
 // store is where the trees of one address are kept, one a version. Its lock is

@@ -19,6 +19,7 @@ var ErrNoGit = errors.New("git is not installed")
 // harmless are settings that keep git from running what a repository
 // configures. They win over every configuration file.
 var harmless = []string{
+	"-c", "core.autocrlf=false", // the same tree on every machine
 	"-c", "core.fsmonitor=false",
 	"-c", "core.hooksPath=/dev/null",
 	"-c", "core.pager=cat",

@@ -13,36 +13,43 @@ import (
 
 type initCommand struct{ *app }
 
-func (initCommand) Synopsis() string { return "write a first ambient.hcl" }
+type initOptions struct{ upgrade bool }
+
+func (initCommand) Synopsis() string { return "write a first ambient.hcl, or fetch modules" }
 
 func (initCommand) Help() string {
 	return helpText{
-		usage: "init",
+		usage: "init [-upgrade]",
 		about: "Writes an ambient.hcl that fits what is in the directory: Go, Rust, Node, Python, C\n" +
 			"with make or autotools, a Debian package, or several of them. It looks at the top\n" +
-			"of the directory, asks nobody and overwrites nothing.",
+			"of the directory, asks nobody and overwrites nothing.\n\n" +
+			"Where there is a configuration, it fetches the modules that it uses and pins them in\n" +
+			config.LockName + ", which plan and apply obey. What is pinned stays as it is.",
+		options:  []string{"-upgrade", "look again what the addresses of modules mean"},
 		exits:    []string{"0", "there is a configuration now", configExit[0], configExit[1], otherExit[0], otherExit[1]},
 		examples: []string{"ambient init", "ambient -chdir=../project init"},
 	}.String()
 }
 
 func (c initCommand) Run(args []string) int {
-	err := c.parseInit(args)
+	opts, err := c.parseInit(args)
 	if err == nil {
-		err = c.run()
+		err = c.run(opts)
 	}
 	return c.finish("init", err)
 }
 
-func (c initCommand) parseInit(args []string) error {
-	operands, err := c.parse(newFlags("init"), args)
+func (c initCommand) parseInit(args []string) (opts initOptions, err error) {
+	fs := newFlags("init")
+	fs.BoolVar(&opts.upgrade, "upgrade", false, "")
+	operands, err := c.parse(fs, args)
 	if err == nil {
 		err = wantOperands(operands, 0, 0, "")
 	}
-	return err
+	return opts, err
 }
 
-func (c initCommand) run() error {
+func (c initCommand) run(opts initOptions) error {
 	dir, err := c.dir()
 	if err != nil {
 		return err
@@ -52,8 +59,7 @@ func (c initCommand) run() error {
 		return err
 	}
 	if len(there) > 0 {
-		c.out.printf("%s is there already: nothing was written.\n", safe(there[0]))
-		return nil
+		return c.initModules(dir, there[0], opts.upgrade)
 	}
 	return c.writeFirst(dir)
 }

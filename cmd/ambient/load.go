@@ -53,6 +53,7 @@ func (a *app) configOptions(vars variables) config.Options {
 		Vars:    vars.values,
 		Environ: os.Environ(),
 		Version: programVersion(),
+		Modules: a.modules(),
 	}
 	for _, f := range vars.files {
 		opts.VarFiles = append(opts.VarFiles, a.path(f))
@@ -63,6 +64,10 @@ func (a *app) configOptions(vars variables) config.Options {
 // actionTitle is what an action is called in a plan: "go_build ./...". Only the
 // name is known of one whose arguments are not to be shown.
 func actionTitle(action *config.Action) string {
+	return action.Prefix() + ownTitle(action)
+}
+
+func ownTitle(action *config.Action) string {
 	if len(action.Sensitive) > 0 {
 		return action.Name
 	}

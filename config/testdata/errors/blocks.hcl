@@ -2,7 +2,7 @@ projct "a" {} # ERROR: Unknown block
 matrix {} # ERROR: Block not allowed here
 dynamic "plan" {} # ERROR: Block not allowed here
 secret "ssh" "deploy" {} # ERROR: Not supported by this version
-action "mine" {} # ERROR: Not supported by this version
+action "mine" {} # ERROR: Action without actions
 answer = 42 # ERROR: Unknown argument
 locals = {} # ERROR: Block written as argument
 project {} # ERROR: Missing label
