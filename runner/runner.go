@@ -33,6 +33,9 @@ type Options struct {
 	Note func(text string)
 	// RequireKVM refuses to run stages under emulation.
 	RequireKVM bool
+	// CheckSource is asked about every source tree, packed into the archive that
+	// the guests get; its error is that of every stage. Nil: everything is right.
+	CheckSource func(src config.Source, archive string) error
 }
 
 // Runner runs stages in QEMU machines. It is safe for concurrent use. Close it.

@@ -60,5 +60,8 @@ func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string)
 	if err != nil {
 		return archive, fmt.Errorf("source of project %s: %w", p.Name, err)
 	}
-	return archive, nil
+	if r.opts.CheckSource != nil {
+		err = r.opts.CheckSource(p.Source, archive.Path)
+	}
+	return archive, err
 }

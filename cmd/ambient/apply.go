@@ -18,6 +18,7 @@ type applyOptions struct {
 	requireKVM  bool
 	targets     []string
 	vars        variables
+	plan        string // a file; empty: what the files say now
 }
 
 func (applyCommand) Synopsis() string { return "run the stages" }
@@ -25,9 +26,12 @@ func (applyCommand) Synopsis() string { return "run the stages" }
 func (applyCommand) Help() string {
 	return helpText{
 		usage: "apply [-parallelism=N] [-target=STAGE] [-json] [-require-kvm]\n" +
-			"                [-var NAME=VALUE] [-var-file=FILE]",
+			"                [-var NAME=VALUE] [-var-file=FILE] [PLAN]",
 		about: "Runs every stage in a virtual machine of its own, as many at a time as memory and\n" +
 			"processors permit, and keeps a record of the run.\n\n" +
+			"With PLAN, a file of plan -out, it runs exactly what was shown then, and nothing at\n" +
+			"all when the configuration or the source is another by now. Its targets and\n" +
+			"variables are part of it; the values of sensitive ones must be given again.\n\n" +
 			"The first interrupt asks what runs to stop, saves what is whole and ends within ten\n" +
 			"seconds; a second one kills what runs.",
 		options: append([]string{
@@ -46,6 +50,7 @@ func (applyCommand) Help() string {
 		examples: []string{
 			"ambient apply",
 			"ambient apply -target=plan.test",
+			"ambient plan -out=p.plan && ambient apply p.plan",
 			"ambient apply -json | jq 'select(.type == \"stage_finished\")'",
 		},
 	}.String()
@@ -68,7 +73,13 @@ func (c applyCommand) parseApply(args []string) (opts applyOptions, err error) {
 	opts.vars.register(fs)
 	operands, err := c.parse(fs, args)
 	if err == nil {
-		err = wantOperands(operands, 0, 0, "")
+		err = wantOperands(operands, 0, 1, "PLAN")
+	}
+	if err == nil && len(operands) == 1 {
+		opts.plan = operands[0]
+	}
+	if err == nil && opts.plan != "" && len(opts.targets) > 0 {
+		err = usagef("The targets are part of the plan: -target can not be given.")
 	}
 	if err == nil && (opts.parallelism < 0 || opts.parallelism == 0 && given(fs, "parallelism")) {
 		err = usagef("-parallelism=%d: at least one stage must be able to run.", opts.parallelism)
@@ -77,23 +88,38 @@ func (c applyCommand) parseApply(args []string) (opts applyOptions, err error) {
 }
 
 func (c applyCommand) run(opts applyOptions) error {
-	l, err := c.load(opts.vars)
+	l, checkSource, err := c.loadWanted(opts)
 	if err != nil {
-		return err
-	}
-	if l, err = l.targets(opts.targets); err != nil {
 		return err
 	}
 	v := c.newView(opts.json)
 	ctx, kill, stop := c.interruptible(v.Note)
 	defer stop()
-	r := &applyRun{applyCommand: c, opts: opts, loaded: l, view: v, kill: kill, redact: newRedactor(l.cfg.Sensitive())}
+	r := &applyRun{applyCommand: c, opts: opts, loaded: l, view: v, kill: kill, redact: newRedactor(l.cfg.Sensitive()), checkSource: checkSource}
 	err = r.run(ctx)
 	v.Close()
 	if r.done && !opts.json {
 		c.out.printf("%s", r.summary().text(c.out))
 	}
 	return err
+}
+
+// loadWanted loads what is to run, and what checks source trees before they
+// reach a guest; nil: nothing.
+func (c applyCommand) loadWanted(opts applyOptions) (*loaded, func(config.Source, string) error, error) {
+	if opts.plan == "" {
+		l, err := c.load(opts.vars)
+		if err != nil {
+			return nil, nil, err
+		}
+		l, err = l.targets(opts.targets)
+		return l, nil, err
+	}
+	l, p, err := c.loadSaved(opts.plan, opts.vars)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, c.checkSource(opts.plan, p, l.cfg), nil
 }
 
 // applyRun is one run of a configuration.
@@ -109,6 +135,8 @@ type applyRun struct {
 	result stages.RunResult
 	done   bool // result is there
 	made   bool // there are artifacts
+
+	checkSource func(config.Source, string) error
 }
 
 // run runs the stages and closes the record. The error is the run's outcome, or
@@ -118,7 +146,7 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, closeEngine, err := r.parts.newRunner(runner.Options{Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM})
+	engine, closeEngine, err := r.parts.newRunner(runner.Options{Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM, CheckSource: r.checkSource})
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,16 @@ var errUnfit = errors.New("no stage can run on this machine")
 func status(err error) int {
 	var usage *usageError
 	var outcome *outcomeError
+	var old *staleError
 	switch {
 	case err == nil:
 		return stages.ExitSucceeded
 	case errors.As(err, &outcome):
 		return stages.ExitStatus(outcome.outcome)
-	case errors.As(err, &usage), errors.Is(err, errConfiguration):
+	case errors.As(err, &usage), errors.As(err, &old), errors.Is(err, errConfiguration):
 		return stages.ExitUsage
+	case errors.Is(err, errToRun):
+		return exitToRun
 	case errors.Is(err, errForm):
 		return stages.ExitFailed
 	case errors.Is(err, context.Canceled):
@@ -59,7 +62,7 @@ func (a *app) finish(command string, err error) int {
 	var outcome *outcomeError
 	switch {
 	case err == nil, errors.As(err, &outcome),
-		errors.Is(err, errConfiguration), errors.Is(err, errUnfit), errors.Is(err, errForm):
+		errors.Is(err, errConfiguration), errors.Is(err, errUnfit), errors.Is(err, errForm), errors.Is(err, errToRun):
 	case errors.As(err, &usage):
 		a.err.printf("%s %s\n", a.err.paint(red, "Error:"), safe(usage.text))
 		hint := usage.hint

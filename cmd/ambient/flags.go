@@ -23,6 +23,8 @@ func (g *globals) register(fs *flag.FlagSet) {
 type variables struct {
 	values []string // NAME=VALUE
 	files  []string
+
+	environ []string // in place of the environment; nil: that
 }
 
 func (v *variables) register(fs *flag.FlagSet) {

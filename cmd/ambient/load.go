@@ -12,6 +12,9 @@ import (
 type loaded struct {
 	cfg   *config.Config
 	graph *stages.Graph
+
+	whole   *loaded                   // nil: these are all stages
+	reasons map[config.StageID]string // why a stage is among the targets; nil: no targets
 }
 
 // load reads and checks the configuration and prints what is wrong with it.
@@ -44,7 +47,7 @@ func (a *app) check(vars variables) (*loaded, diagnostics, error) {
 	if diags.HasErrors() {
 		return nil, diagnostics{cfg, diags}, nil
 	}
-	return &loaded{cfg, graph}, diagnostics{cfg, diags}, nil
+	return &loaded{cfg: cfg, graph: graph}, diagnostics{cfg, diags}, nil
 }
 
 func (a *app) configOptions(vars variables) config.Options {
@@ -54,6 +57,9 @@ func (a *app) configOptions(vars variables) config.Options {
 		Environ: os.Environ(),
 		Version: programVersion(),
 		Modules: a.modules(),
+	}
+	if vars.environ != nil {
+		opts.Environ = vars.environ
 	}
 	for _, f := range vars.files {
 		opts.VarFiles = append(opts.VarFiles, a.path(f))

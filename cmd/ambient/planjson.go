@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 
 	"github.com/ambient-ci/ambient/config"
@@ -17,9 +18,24 @@ type planJSON struct {
 const planVersion = 1
 
 type projectJSON struct {
+	Name    string       `json:"name"`
+	Source  string       `json:"source"` // relative to the configuration when it is a directory
+	Local   bool         `json:"local"`
+	Sources []sourceJSON `json:"sources,omitempty"` // further trees
+	Timeout float64      `json:"timeout,omitempty"` // seconds
+}
+
+type sourceJSON struct {
 	Name   string `json:"name"`
-	Source string `json:"source"` // relative to the configuration when it is a directory
+	Source string `json:"source"`
 	Local  bool   `json:"local"`
+}
+
+// retryJSON has its delay in seconds.
+type retryJSON struct {
+	Attempts int      `json:"attempts"`
+	On       []string `json:"on"`
+	Delay    float64  `json:"delay"`
 }
 
 type stageJSON struct {
@@ -28,10 +44,14 @@ type stageJSON struct {
 	Phase   config.Phase      `json:"phase"`
 	Name    string            `json:"name"`
 	Key     string            `json:"key,omitempty"` // of an instance
+	Action  string            `json:"action"`        // "run" or "skip"
+	Reason  string            `json:"reason"`        // why it is skipped, or what it waits for before it runs
 	Image   imageJSON         `json:"image"`
 	Limits  limitsJSON        `json:"limits"`
 	Network string            `json:"network"`
 	Secrets []string          `json:"secrets"`
+	When    config.When       `json:"when"`
+	Retry   *retryJSON        `json:"retry,omitempty"`
 	Env     map[string]string `json:"env"`
 	Actions []actionJSON      `json:"actions"`
 	Needs   []edgeJSON        `json:"needs"`
@@ -74,26 +94,47 @@ type edgeJSON struct {
 	Range  *rangeJSON `json:"range,omitempty"` // of the expression that says so
 }
 
-func planToJSON(l *loaded) planJSON {
+// planToJSON is the plan of a configuration, skipped stages included. The
+// reasons in needs are as many as pairs of stages and needed for details only.
+func planToJSON(l *loaded, details bool) planJSON {
 	out := planJSON{Version: planVersion, Projects: []projectJSON{}, Stages: []stageJSON{}}
-	for _, p := range l.cfg.Projects {
-		out.Projects = append(out.Projects, projectJSON{p.Name, sourceName(l.cfg, p), p.Source.Local})
+	all := l.all()
+	for _, p := range all.cfg.Projects {
+		out.Projects = append(out.Projects, projectToJSON(all.cfg, p))
 	}
-	for _, s := range l.graph.Order() {
-		out.Stages = append(out.Stages, stageToJSON(l, s))
+	waits := newWaits(all.cfg)
+	for _, s := range all.graph.Order() {
+		j := stageToJSON(all, s, details)
+		j.Action, j.Reason = l.decide(s, waits)
+		out.Stages = append(out.Stages, j)
 	}
 	return out
 }
 
-func stageToJSON(l *loaded, s *config.Stage) stageJSON {
+func projectToJSON(cfg *config.Config, p *config.Project) projectJSON {
+	out := projectJSON{Name: p.Name, Source: sourceName(cfg, p.Source), Local: p.Source.Local, Timeout: p.Timeout.Seconds()}
+	for _, s := range p.Sources {
+		out.Sources = append(out.Sources, sourceJSON{s.Name, sourceName(cfg, s.Source), s.Local})
+	}
+	return out
+}
+
+func stageToJSON(l *loaded, s *config.Stage, details bool) stageJSON {
 	out := stageJSON{
 		Stage: s.ID.String(), Project: s.ID.Project, Phase: s.ID.Phase, Name: s.ID.Name, Key: s.ID.Key,
 		Image: imageToJSON(s.Image), Limits: limitsToJSON(s.Limits), Network: string(s.Network),
 		Secrets: append([]string{}, s.Secrets...), Env: shownEnv(s),
+		When:    cmp.Or(s.When, config.WhenSuccess),
 		Actions: []actionJSON{}, Needs: []edgeJSON{}, Range: newRangeJSON(l.cfg.Dir, s.Range),
+	}
+	if r := s.Retry; r != nil {
+		out.Retry = &retryJSON{r.Attempts, append([]string{}, r.On...), r.Delay.Seconds()}
 	}
 	for _, a := range s.Actions {
 		out.Actions = append(out.Actions, actionJSON{a.Name, actionTitle(a), a.Timeout.Seconds(), newRangeJSON(l.cfg.Dir, a.Range)})
+	}
+	if !details {
+		return out
 	}
 	for _, e := range l.graph.Edges(s.ID) {
 		edge := edgeJSON{Stage: e.Needs.String(), Kind: string(e.Kind), Reason: e.Reason}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/stages"
@@ -13,56 +15,56 @@ import (
 // waiting.
 const mostEdges = 8
 
-// planText renders a plan for people. It depends on the configuration alone.
-func planText(c *console, l *loaded) string {
+// planDetails renders everything that a plan knows, for people.
+func planDetails(c *console, p planJSON) string {
 	var b strings.Builder
-	projects := map[string]*config.Project{}
-	for _, p := range l.cfg.Projects {
-		projects[p.Name] = p
-	}
-	var last config.StageID
-	for _, s := range l.graph.Order() {
-		if s.ID.Project != last.Project {
-			p := projects[s.ID.Project]
-			fmt.Fprintf(&b, "%s\n  source  %s\n\n", c.paint(bold, "project "+safe(p.Name)), safe(sourceName(l.cfg, p)))
-			last = config.StageID{}
+	heads := newPlanHeads(c, p)
+	for _, s := range p.Stages {
+		if head := heads.next(s, ""); head != "" {
+			b.WriteString(head + "\n")
 		}
-		if s.ID.Phase != last.Phase {
-			fmt.Fprintf(&b, "  %s\n\n", c.paint(bold, string(s.ID.Phase)))
-		}
-		last = s.ID
-		b.WriteString(stageText(c, l, s))
+		b.WriteString(stageText(c, s))
 	}
-	if l.graph.Len() == 0 {
-		return b.String() + "There is no stage.\n"
-	}
-	fmt.Fprintf(&b, "%s. To run: ambient apply\n", count(l.graph.Len(), "stage"))
 	return b.String()
 }
 
 // stageText is the block of one stage.
-func stageText(c *console, l *loaded, s *config.Stage) string {
+func stageText(c *console, s stageJSON) string {
+	if s.Action == planSkip {
+		return "    " + c.paint(dim, safe(s.Stage)) + "\n      skipped  " + safe(s.Reason) + "\n\n"
+	}
 	rows := [][]string{
 		{"image", imageWords(s.Image)},
 		{"limits", limitsWords(s)},
-		{"network", string(s.Network)},
+		{"network", safe(s.Network)},
 		{"secrets", listWords(s.Secrets)},
 	}
+	if s.When != config.WhenSuccess {
+		rows = append(rows, []string{"when", safe(string(s.When))})
+	}
+	if r := s.Retry; r != nil {
+		rows = append(rows, []string{"retry", fmt.Sprintf("%s in all, %s apart, when it %s",
+			count(r.Attempts, "attempt"), durationWords(r.Delay), safe(strings.Join(r.On, ", ")))})
+	}
 	for i, a := range s.Actions {
-		title := fmt.Sprintf("%d. %s", i+1, safe(actionTitle(a)))
+		title := fmt.Sprintf("%d. %s", i+1, safe(a.Title))
 		if a.Timeout > 0 {
-			title += " (at most " + config.FormatDuration(a.Timeout) + ")"
+			title += " (at most " + durationWords(a.Timeout) + ")"
 		}
 		rows = append(rows, []string{unless(i > 0, "actions"), title})
 	}
-	for i, e := range edgeRows(l, s) {
+	for i, e := range edgeRows(s) {
 		rows = append(rows, []string{unless(i > 0, "needs"), e})
 	}
-	text := "    " + c.paint(cyan, safe(s.ID.String())) + "\n"
+	text := "    " + c.paint(cyan, safe(s.Stage)) + "\n"
 	for line := range strings.Lines(columns(rows)) {
 		text += "      " + line
 	}
 	return text + "\n"
+}
+
+func durationWords(seconds float64) string {
+	return config.FormatDuration(time.Duration(seconds * float64(time.Second)))
 }
 
 func unless(not bool, s string) string {
@@ -73,24 +75,23 @@ func unless(not bool, s string) string {
 }
 
 // edgeRows says for which stages s waits, and why.
-func edgeRows(l *loaded, s *config.Stage) []string {
-	edges := l.graph.Edges(s.ID)
-	if len(edges) == 0 {
+func edgeRows(s stageJSON) []string {
+	if len(s.Needs) == 0 {
 		return []string{"nothing"}
 	}
 	var rows []string
 	phase := 0
-	for _, e := range edges {
-		if e.Kind == stages.EdgePhase {
+	for _, e := range s.Needs {
+		if e.Kind == string(stages.EdgePhase) {
 			if phase++; phase > mostEdges {
 				continue
 			}
 		}
 		why := safe(e.Reason)
-		if e.Range.Filename != "" {
-			why += fmt.Sprintf(", %s:%d", safe(e.Range.Filename), e.Range.Start.Line)
+		if e.Range != nil {
+			why += fmt.Sprintf(", %s:%d", safe(e.Range.File), e.Range.Line)
 		}
-		rows = append(rows, fmt.Sprintf("%s (%s)", safe(e.Needs.String()), why))
+		rows = append(rows, fmt.Sprintf("%s (%s)", safe(e.Stage), why))
 	}
 	if phase > mostEdges {
 		rows = append(rows, fmt.Sprintf("and %d more of that phase", phase-mostEdges))
@@ -100,43 +101,40 @@ func edgeRows(l *loaded, s *config.Stage) []string {
 
 // sourceName is a source as the user could have written it, so that a plan is
 // the same on every machine.
-func sourceName(cfg *config.Config, p *config.Project) string {
-	if !p.Source.Local {
-		return p.Source.Address
+func sourceName(cfg *config.Config, src config.Source) string {
+	if !src.Local {
+		return src.Address
 	}
-	rel, err := filepath.Rel(cfg.Dir, p.Source.Address)
+	rel, err := filepath.Rel(cfg.Dir, src.Address)
 	if err != nil {
-		return p.Source.Address
+		return src.Address
 	}
 	return rel
 }
 
-func imageWords(i *config.Image) string {
-	if i == nil || i.Name == "" && !i.Debian {
-		return "built-in"
-	}
+func imageWords(i imageJSON) string {
 	name := "image." + safe(i.Name)
 	switch {
-	case i.Debian && len(i.Packages) > 0:
+	case i.Kind != "debian":
+		return safe(cmp.Or(i.Name, "built-in"))
+	case len(i.Packages) > 0:
 		return fmt.Sprintf("%s (Debian %s with %s)", name, safe(i.Suite), safe(strings.Join(i.Packages, ", ")))
-	case i.Debian:
-		return fmt.Sprintf("%s (Debian %s)", name, safe(i.Suite))
 	}
-	return name
+	return fmt.Sprintf("%s (Debian %s)", name, safe(i.Suite))
 }
 
 // limitsWords lists the limits that can matter in the stage's phase.
-func limitsWords(s *config.Stage) string {
+func limitsWords(s stageJSON) string {
 	l := s.Limits
 	parts := []string{
-		count(l.CPUs, "CPU"), config.FormatSize(l.Memory) + " memory", config.FormatSize(l.Disk) + " disk", config.FormatDuration(l.Timeout),
+		count(l.CPUs, "CPU"), config.FormatSize(l.Memory) + " memory", config.FormatSize(l.Disk) + " disk", durationWords(l.Timeout),
 	}
-	if s.ID.Phase == config.Pre {
+	if s.Phase == config.Pre {
 		parts = append(parts, config.FormatSize(l.Deps)+" deps")
 	} else {
 		parts = append(parts, config.FormatSize(l.Artifacts)+" artifacts")
 	}
-	if s.ID.Phase == config.Plan {
+	if s.Phase == config.Plan {
 		parts = append(parts, config.FormatSize(l.Cache)+" cache")
 	}
 	parts = append(parts, config.FormatSize(l.Log)+" log", fmt.Sprintf("%d processes", l.Processes))

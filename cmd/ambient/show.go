@@ -25,20 +25,22 @@ const planFile = "plan.json"
 type showCommand struct{ *app }
 
 type showOptions struct {
-	json bool
-	run  string
+	json, detail bool
+	run          string // or a plan file
 }
 
-func (showCommand) Synopsis() string { return "show one run" }
+func (showCommand) Synopsis() string { return "show one run, or a saved plan" }
 
 func (showCommand) Help() string {
 	return helpText{
-		usage: "show RUN [-json]",
+		usage: "show [-json] [-detail] RUN | PLAN",
 		about: "Shows a run: its stages, how each ended, where its time went and what it waited\n" +
-			"for. RUN is an id, the beginning of one, or latest.",
-		options:  []string{"-json", "one JSON object"},
-		exits:    []string{"0", "done, however the run ended", "2", "there is no such run, or the command line is wrong", otherExit[0], otherExit[1]},
-		examples: []string{"ambient show latest", "ambient show latest -json | jq '.stages[].outcome'"},
+			"for. RUN is an id, the beginning of one, or latest.\n\n" +
+			"PLAN is a file of plan -out, which is shown as plan showed it, whatever became of\n" +
+			"the files it was made of.",
+		options:  []string{"-json", "one JSON object", "-detail", "everything that a saved plan knows"},
+		exits:    []string{"0", "done, however the run ended", "2", "there is no such run or plan, or the command line is wrong", otherExit[0], otherExit[1]},
+		examples: []string{"ambient show latest", "ambient show latest -json | jq '.stages[].outcome'", "ambient show -detail p.plan"},
 	}.String()
 }
 
@@ -53,9 +55,10 @@ func (c showCommand) Run(args []string) int {
 func (c showCommand) parseShow(args []string) (opts showOptions, err error) {
 	fs := newFlags("show")
 	fs.BoolVar(&opts.json, "json", false, "")
+	fs.BoolVar(&opts.detail, "detail", false, "")
 	operands, err := c.parse(fs, args)
 	if err == nil {
-		err = wantOperands(operands, 1, 1, "RUN")
+		err = wantOperands(operands, 1, 1, "RUN or PLAN")
 	}
 	if err == nil {
 		opts.run = operands[0]
@@ -64,6 +67,9 @@ func (c showCommand) parseShow(args []string) (opts showOptions, err error) {
 }
 
 func (c showCommand) run(opts showOptions) error {
+	if info, err := os.Stat(c.path(opts.run)); err == nil && info.Mode().IsRegular() {
+		return c.showPlan(opts)
+	}
 	r, err := c.openRun(opts.run)
 	if err != nil {
 		return err
@@ -75,6 +81,23 @@ func (c showCommand) run(opts showOptions) error {
 		return enc.Encode(shown)
 	}
 	c.out.printf("%s", showText(c.out, r, shown))
+	return nil
+}
+
+// showPlan shows a saved plan.
+func (c showCommand) showPlan(opts showOptions) error {
+	saved, err := c.openPlan(opts.run)
+	if err != nil {
+		return err
+	}
+	var p planJSON
+	if err := json.Unmarshal(saved.Shown, &p); err != nil || p.Version != planVersion {
+		return usagef("%s: it is damaged: what it shows makes no sense.", opts.run)
+	}
+	if opts.json {
+		return c.printJSON(p)
+	}
+	c.printPlan(p, opts.detail, "To run: ambient apply "+quote(opts.run))
 	return nil
 }
 
@@ -182,7 +205,7 @@ func recordedTail(r *runs.Run) func(string) []string {
 
 // writePlan puts the plan of a run beside its record.
 func writePlan(dir string, l *loaded) error {
-	data, err := json.Marshal(planToJSON(l))
+	data, err := json.Marshal(planToJSON(l, true))
 	if err != nil {
 		return err
 	}
