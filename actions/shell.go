@@ -10,12 +10,12 @@ var _ = register(Definition{
 		Name: "shell",
 		Doc: "Runs a shell script.\n\n" +
 			"The script is the text that stands in the configuration, so that a reviewer reads it; " +
-			"that is why it is allowed in every phase. It ends at the first command that fails " +
+			"that is why it is allowed in every phase. Its syntax is checked before anything starts. It ends at the first command that fails " +
 			"(`bash -eo pipefail`, or `sh -e` where the image has no bash), and the stage fails with its exit status. " +
 			"In `pre` and `post` stages the source tree is read-only and nothing in it can be executed.",
 		Phases: []config.Phase{config.Pre, config.Plan, config.Post},
 		Params: []config.Param{
-			{Name: "script", Type: config.TypeString, Required: true, Doc: "The script itself."},
+			{Name: "script", Type: config.TypeString, Required: true, Script: true, Doc: "The script itself."},
 			{Name: "shell", Type: config.TypeString, Doc: "`bash` or `sh`. Without it, bash where the image has it, else sh."},
 			{Name: "dir", Type: config.TypeString, Default: ".", Doc: "The directory to start in, relative to the source tree or absolute. It must exist."},
 		},

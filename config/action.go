@@ -27,6 +27,7 @@ func (l *loader) action(in *instance, s *Stage, b *hclsyntax.Block, refs *refSet
 	before := len(l.diags)
 	b = l.expandBlock(b, schema.spec(), in, refs)
 	act.Args = r.read(schema.spec(), schema.Params, schema.Blocks, b)
+	l.checkScripts(s, act, r, b.Body)
 	l.actionExtras(act, schema, b, r)
 	if !r.bad && !l.diags[before:].HasErrors() {
 		l.checkAction(act, schema, b, r.sensitive)
@@ -131,6 +132,7 @@ type argReader struct {
 	refs      *refSet
 	bad       bool     // something was wrong or is unknown
 	sensitive []string // arguments made from sensitive variables
+	scripts   []scriptArg
 }
 
 // read decodes a block with its nested blocks.
@@ -155,8 +157,13 @@ func (r *argReader) param(p Param, a *hclsyntax.Attribute) (any, bool) {
 	if a == nil {
 		return goDefault(p.Default), p.Default != nil
 	}
+	before := len(r.l.diags)
 	v, ok := r.l.evalRefs(a.Expr, r.in, r.refs)
-	if v.HasMarkDeep(sensitiveMark{}) {
+	if p.Script {
+		scriptHint(r.l.diags[before:])
+	}
+	secret := v.HasMarkDeep(sensitiveMark{})
+	if secret {
 		r.sensitive = append(r.sensitive, p.Name)
 	}
 	v, _ = v.UnmarkDeep()
@@ -173,6 +180,9 @@ func (r *argReader) param(p Param, a *hclsyntax.Attribute) (any, bool) {
 	}
 	out, ok := r.l.paramValue(p, v, exprRange(a))
 	r.bad = r.bad || !ok
+	if text, is := out.(string); is && p.Script {
+		r.scripts = append(r.scripts, scriptArg{a.Expr, text, secret})
+	}
 	return out, ok
 }
 

@@ -10,7 +10,7 @@
 //  3. give variables their values (variables.go); locals, images and limits are
 //     evaluated when something refers to them (scope.go)
 //  4. expand and evaluate stages and their actions (project.go, stage.go,
-//     action.go)
+//     action.go), and look for mistakes in their scripts (scripts.go)
 //
 // A configuration is not trusted: it may come with a stranger's patch. Its
 // size and nesting are bounded, it reads no file outside its own directory, and

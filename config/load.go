@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/ambient-ci/ambient/config/shell"
 )
 
 // Options are what Load needs beside the files.
@@ -72,6 +74,7 @@ type loader struct {
 	varDecls     []*variable
 	imagesByName map[string]*Image
 	limitsByName map[string]Limits
+	scripts      map[scriptKey][]shell.Problem // what was found in scripts already
 	projects     []*projectDecl
 	hidden       []Range // text of sensitive values, not to be shown
 	mods         module  // its place among the modules

@@ -18,7 +18,7 @@ func testActions() map[string]*ActionSchema {
 		"shell": {
 			Name: "shell", Doc: "Runs a script.", Phases: Phases,
 			Params: []Param{
-				{Name: "script", Type: TypeString, Required: true, Doc: "The script."},
+				{Name: "script", Type: TypeString, Required: true, Script: true, Doc: "The script."},
 				{Name: "shell", Type: TypeString, Doc: "The interpreter."},
 			},
 		},

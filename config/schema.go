@@ -31,6 +31,10 @@ type Param struct {
 	Required bool
 	Default  any // shown in the reference and given when the argument is missing; nil: none
 	Doc      string
+	// Script says that the argument, a string, holds a shell script, which is
+	// checked when the configuration is loaded. An argument "shell" beside it
+	// says which shell runs it: "bash" or "sh".
+	Script bool
 }
 
 // ParamType is the type of an argument.

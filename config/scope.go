@@ -123,21 +123,28 @@ type stageMark struct{ id StageID }
 // anything was. The value can hold unknown parts where something it refers to
 // was wrong and has been reported.
 func (l *loader) eval(e hcl.Expression, sc scope) (v cty.Value, ok bool) {
+	ctx, ok := l.context(e, sc)
+	if !ok {
+		return cty.DynamicVal, false
+	}
+	return l.value(e, ctx)
+}
+
+// context resolves what an expression refers to. Everything wrong is reported;
+// ok is false if anything was.
+func (l *loader) context(e hcl.Expression, sc scope) (ctx *hcl.EvalContext, ok bool) {
 	vals := map[string]map[string]cty.Value{}
-	ctx := &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functions}
+	ctx = &hcl.EvalContext{Variables: map[string]cty.Value{}, Functions: l.functions}
 	ok = true
 	for _, tr := range e.Variables() {
 		if !l.resolve(tr, sc, vals, ctx) {
 			ok = false
 		}
 	}
-	if !ok {
-		return cty.DynamicVal, false
-	}
 	for root, attrs := range vals {
 		ctx.Variables[root] = cty.ObjectVal(attrs)
 	}
-	return l.value(e, ctx)
+	return ctx, ok
 }
 
 // value runs the evaluator, which must not be able to end the program.

@@ -45,7 +45,7 @@ project "app" {
       script = <<-EOT
         cd ${plan.build.artifacts}
         run ${each.key} ${each.value} ${var.settings.jobs}
-        ${local.page}
+        echo '${local.page}'
       EOT
     }
   }
