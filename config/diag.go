@@ -45,6 +45,7 @@ func tidy(diags Diagnostics) Diagnostics {
 		}
 		seen[key] = true
 		clean := *d
+		explainLeftOut(&clean)
 		clean.Expression, clean.EvalContext, clean.Extra = nil, nil, nil
 		out = append(out, &clean)
 	}

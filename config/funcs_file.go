@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -37,10 +36,10 @@ func fileFunctions(root *os.Root, others map[string]function.Function) map[strin
 	own := map[string]function.Function{
 		"file":       textFunc("path", t.text),
 		"filebase64": textFunc("path", t.base64),
-		"filesha256": textFunc("path", t.sha256),
 		"fileexists": t.existsFunc(),
 		"fileset":    t.setFunc(),
 	}
+	maps.Copy(own, t.hashFunctions())
 	inTemplate := maps.Clone(others)
 	maps.Copy(inTemplate, own)
 	for name, f := range inTemplate {
@@ -103,22 +102,23 @@ func (t tree) base64(name string) (string, error) {
 	return base64.StdEncoding.EncodeToString(data), err
 }
 
-func (t tree) sha256(name string) (string, error) {
+// hash returns the checksum of a file of any size up to maxHashed.
+func (t tree) hash(name, kind string) ([]byte, error) {
 	rel, err := t.locate(name)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	f, err := openRegular(t.root, rel)
 	if err != nil {
-		return "", fmt.Errorf("%q can not be read: %s", name, cause(err))
+		return nil, fmt.Errorf("%q can not be read: %s", name, cause(err))
 	}
 	defer f.Close()
-	h := newHash("sha256")
+	h := newHash(kind)
 	n, err := io.Copy(h, io.LimitReader(f, maxHashed+1))
 	if err == nil && n > maxHashed {
 		err = fmt.Errorf("%q is larger than %s", name, FormatSize(maxHashed))
 	}
-	return hex.EncodeToString(h.Sum(nil)), err
+	return h.Sum(nil), err
 }
 
 func (t tree) existsFunc() function.Function {

@@ -22,6 +22,8 @@ import (
 // below root only.
 func functions(root *os.Root) map[string]function.Function {
 	all := maps.Clone(library)
+	maps.Copy(all, moreFunctions)
+	maps.Copy(all, ipFunctions)
 	maps.Copy(all, fileFunctions(root, all))
 	for name, f := range all {
 		all[name] = bounded(name, f)
@@ -52,8 +54,8 @@ var library = map[string]function.Function{
 	"alltrue": allTrue(true), "anytrue": allTrue(false), "chunklist": stdlib.ChunklistFunc, "coalesce": coalesceFunc,
 	"coalescelist": stdlib.CoalesceListFunc, "compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc,
 	"contains": stdlib.ContainsFunc, "distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc,
-	"flatten": stdlib.FlattenFunc, "index": stdlib.IndexFunc, "keys": stdlib.KeysFunc, "length": lengthFunc,
-	"lookup": stdlib.LookupFunc, "merge": stdlib.MergeFunc, "one": oneFunc, "range": stdlib.RangeFunc,
+	"flatten": stdlib.FlattenFunc, "keys": stdlib.KeysFunc, "length": lengthFunc,
+	"merge": stdlib.MergeFunc, "one": oneFunc, "range": stdlib.RangeFunc,
 	"reverse": stdlib.ReverseListFunc, "setintersection": stdlib.SetIntersectionFunc, "setproduct": stdlib.SetProductFunc,
 	"setsubtract": stdlib.SetSubtractFunc, "setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc,
 	"sort": stdlib.SortFunc, "sum": sumFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,

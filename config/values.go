@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,9 +14,12 @@ import (
 // convertTo converts a value that holds no marks. The error is a phrase for the
 // user without values.
 func convertTo(v cty.Value, want cty.Type) (cty.Value, error) {
+	if err := surplus(v, want); err != nil {
+		return cty.DynamicVal, err
+	}
 	out, err := convert.Convert(v, want)
 	if err != nil {
-		if err := elementError(v, want); err != nil {
+		if err := cmp.Or(elementError(v, want), attributeError(v, want)); err != nil {
 			return cty.DynamicVal, err
 		}
 		return cty.DynamicVal, fmt.Errorf("%s is needed, and this is %s", typeName(want), typeName(v.Type()))

@@ -40,11 +40,37 @@ const references = `## References
 | ` + "`plan.NAME.artifacts`" + ` | the directory in the machine where the artifacts of that stage are; who names it waits for the stage |
 | ` + "`plan.NAME[\"KEY\"]`" + ` | one instance of a stage with ` + "`for_each`" + `; without the key, all of them |
 | ` + "`project.NAME.plan.NAME`" + ` | a stage of another project |
-| ` + "`each.key`, `each.value`" + ` | the element of this instance |
+| ` + "`each.key`, `each.value`" + ` | the element of this instance; with a matrix ` + "`each.value.AXIS`" + ` |
+| ` + "`source.NAME`" + ` | the directory in the machine of a further source of the project |
 
 A stage starts when every stage it names has succeeded, and every stage of the
 earlier phases of its project. The others run at the same time, as memory and
 processors permit.
+
+With ` + "`when`" + ` a plan or post stage can ask for something else:
+
+| ` + "`when`" + ` | the stage runs, once all that it needs is over, if |
+|---|---|
+| ` + "`\"success\"`" + ` | all of it succeeded; otherwise it is skipped at once |
+| ` + "`\"failure\"`" + ` | at least one stage of it failed, timed out, errored, or was skipped because of another that did |
+| ` + "`\"always\"`" + ` | in any case |
+
+What a stage needs is what it names, and every stage of every earlier phase of
+its project: a ` + "`post`" + ` stage does not run on success when a ` + "`pre`" + ` stage failed,
+whatever became of the ` + "`plan`" + ` stages between them. A stage that is skipped only
+because its own ` + "`when`" + ` found nothing to do counts as succeeded for those after it
+and for the run; but one that names its artifacts lacks them, and is skipped. A
+stage that runs after a failure finds the artifacts that the others left, those
+of a failed stage included; the directory of one that left none is not there.
+When a run is cancelled, nothing starts any more.
+
+Three limits of time can end a stage, and its result names the one that did:
+` + "`action timeout`, `timeout`" + ` (of the stage, for each attempt) and ` + "`project timeout`" + `
+(for all stages of the project and all their attempts together).
+
+Environment variables are merged, later ones winning: ` + "`CI`, `HOME`, `LANG`, `PATH`" + `;
+in a plan stage what the fetching actions of the pre stages add; ` + "`env`" + ` of the
+project, of the stage, of the action. ` + "`AMBIENT_…`" + ` can not be changed.
 
 `
 
@@ -55,6 +81,11 @@ func functions(b *strings.Builder) {
 		names = append(names, "`"+n+"`")
 	}
 	b.WriteString(strings.Join(names, ", ") + ".\n\n")
+	b.WriteString("None of them depends on time, chance, the environment or the machine, so that a\nplan is the same for the same files and variables. For that reason and others\nthese functions of Terraform are missing:\n\n| function | why |\n|---|---|\n")
+	for _, f := range config.LeftOutFunctions() {
+		fmt.Fprintf(b, "| `%s` | %s |\n", f.Name, cell(f.Reason))
+	}
+	b.WriteString("\n")
 }
 
 // reference is the whole document.
