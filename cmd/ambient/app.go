@@ -33,6 +33,7 @@ func (a *app) commands() []named {
 		{"validate", validateCommand{a}},
 		{"plan", planCommand{a}},
 		{"apply", applyCommand{a}},
+		{"graph", graphCommand{a}},
 		{"runs", runsCommand{a}},
 		{"show", showCommand{a}},
 		{"logs", logsCommand{a}},

@@ -15,6 +15,8 @@ type loaded struct {
 
 	whole   *loaded                   // nil: these are all stages
 	reasons map[config.StageID]string // why a stage is among the targets; nil: no targets
+
+	families map[config.StageID][]string // instances by the stage without its key; filled when asked for
 }
 
 // load reads and checks the configuration and prints what is wrong with it.

@@ -43,6 +43,7 @@ var siblings = map[string]struct {
 	"images":            {[]string{"home"}, "it fetches and builds images"},
 	"ambientyaml":       {[]string{"config"}, "a converter writes text: it starts nothing and fetches nothing"},
 	"actions":           {[]string{"config", "guest"}, "an action declares; it runs nothing on the host"},
+	"drawing":           {nil, "it draws any graph of that shape"},
 	"planfile":          {nil, "it reads and writes one file, and what that means is for others"},
 	"starter":           {nil, "it writes text from what lies in a directory"},
 	"stages":            {[]string{"config", "actions", "guest"}, "the graph must be testable without machines"},
