@@ -2,6 +2,7 @@
 # bare Debian 12 machine first. `make help` lists the rest.
 
 GO := $(shell [ -x .toolchain/bin/go ] && echo $(CURDIR)/.toolchain/bin/go || echo go)
+GOFMT = $(shell $(GO) env GOROOT)/bin/gofmt
 GOARCH := $(shell $(GO) env GOARCH 2>/dev/null || echo amd64)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 GUEST := guest/program/bin/ambient-guest-$(GOARCH)
@@ -32,7 +33,7 @@ $(GUEST): $(GUEST_SOURCES) go.mod
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./cmd/ambient-guest
 
 check: ## what is cheap: format, vet, staticcheck, shell scripts
-	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$($(GOFMT) -l $$(git ls-files '*.go')); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	@for s in scripts/setup .ci/run; do bash -n $$s || exit 1; done
 	$(GO) vet -tags=vm ./...
 	$(GO) run $(STATICCHECK) -tags=vm ./...
