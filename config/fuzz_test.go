@@ -67,6 +67,11 @@ E`, `[for plan in [1] : plan][0]`, `formatlist("%s", plan.x)`, `plan.x.artifacts
 				"\n    action \"custom\" {\n      name = "+e+"\n      args = "+e+"\n      map = "+e+"\n      strings = "+e+"\n    }\n  }\n  limits {\n    memory = "+e+"\n  }\n  image = "+e+"\n}\nlocals {\n  a = "+e+"\n}\n")
 			out = append(out, "project \"p\" {\n  plan \"x\" {\n"+extra+"    action \"shell\" { script = \"true\" }\n  }\n  plan \"y\" {\n    env = { A = "+e+
 				" }\n    action \"custom\" {\n      name = "+e+"\n      args = "+e+"\n    }\n  }\n}\n")
+			out = append(out, "project \"p\" {\n  timeout = "+e+"\n  sources = { a = "+e+", b = \".\" }\n  plan \"x\" {\n"+extra+"    action \"shell\" { script = source.b }\n  }\n  plan \"y\" {\n    matrix {\n      a = ["+e+
+				", 1]\n      b = "+e+"\n      exclude = ["+e+"]\n      include = "+e+"\n    }\n    when = "+e+"\n    timeout = "+e+"\n    retry {\n      attempts = "+e+"\n      on = ["+e+"]\n      delay = "+e+
+				"\n    }\n    action \"shell\" { script = each.value.a }\n  }\n  plan \"z\" {\n    dynamic \"action\" {\n      for_each = "+e+"\n      labels = ["+e+"]\n      iterator = "+e+
+				"\n      content { script = x.value }\n    }\n    dynamic \"action\" {\n      for_each = ["+e+", "+e+"]\n      labels = [\"custom\"]\n      content {\n        name = "+e+
+				"\n        args = action.value\n        dynamic \"file\" {\n          for_each = action\n          content { url = file.value }\n        }\n      }\n    }\n  }\n}\n")
 		}
 	}
 	return out

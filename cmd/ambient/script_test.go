@@ -29,9 +29,10 @@ import (
 // program with a runner that has no machines; only the test binary can.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"ambient": func() { os.Exit(ambientWithFakes()) },
-		"status":  func() { os.Exit(expectStatus(os.Args[1:])) },
-		"pty":     func() { os.Exit(onTerminal(os.Args[1:])) },
+		"ambient":   func() { os.Exit(ambientWithFakes()) },
+		"status":    func() { os.Exit(expectStatus(os.Args[1:])) },
+		"pty":       func() { os.Exit(onTerminal(os.Args[1:])) },
+		"bad-input": func() { os.Exit(badInput()) },
 	})
 }
 
