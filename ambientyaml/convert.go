@@ -1,9 +1,11 @@
 package ambientyaml
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -27,7 +29,7 @@ type Options struct {
 // and what it could not carry over, as warnings. With errors among the
 // diagnostics there is no configuration.
 func Convert(src []byte, opts Options) (hcl []byte, diags config.Diagnostics) {
-	c := &converter{opts: opts, names: map[string]bool{}}
+	c := &converter{opts: opts, lines: bytes.SplitAfter(src, []byte("\n")), names: map[string]bool{}}
 	defer func() {
 		if r := recover(); r != nil {
 			c.fail(nil, "Unreadable file", "The file can not be converted, which is a mistake in ambient.")
@@ -54,20 +56,36 @@ func Convert(src []byte, opts Options) (hcl []byte, diags config.Diagnostics) {
 // converter holds the state of one Convert.
 type converter struct {
 	opts     Options
+	lines    [][]byte // of the YAML, with their ends
 	diags    config.Diagnostics
 	head     []string // comments at the top
 	projects []*project
 	names    map[string]bool // of projects, taken
 }
 
-// at is the place of a node; that of the file for nil.
+// at is the place of a node, up to the end of its line; that of the file for
+// nil.
 func (c *converter) at(n *yaml.Node) config.Range {
 	r := config.Range{Filename: c.opts.File}
 	r.Start.Line, r.Start.Column = 1, 1
-	if n != nil && n.Line > 0 {
-		r.Start.Line, r.Start.Column = n.Line, max(n.Column, 1)
+	if n == nil || n.Line < 1 {
+		r.End = r.Start
+		return r
+	}
+	r.Start.Line, r.Start.Column = n.Line, max(n.Column, 1)
+	for _, line := range c.lines[:min(n.Line-1, len(c.lines))] {
+		r.Start.Byte += len(line)
 	}
 	r.End = r.Start
+	if n.Line > len(c.lines) {
+		return r
+	}
+	line := bytes.TrimRight(c.lines[n.Line-1], " \t\r\n")
+	for range r.Start.Column - 1 {
+		_, size := utf8.DecodeRune(line)
+		r.Start.Byte, line = r.Start.Byte+size, line[size:]
+	}
+	r.End.Byte, r.End.Column = r.Start.Byte+len(line), r.Start.Column+utf8.RuneCount(line)
 	return r
 }
 

@@ -50,7 +50,7 @@ func TestSamples(t *testing.T) {
 			}
 			check(t, hcl)
 			var notes bytes.Buffer
-			if err := config.WriteDiagnostics(&notes, nil, diags, 100, false); err != nil {
+			if err := config.WriteDiagnostics(&notes, config.Texts(map[string][]byte{filepath.Base(file): src}), diags, 100, false); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, strings.TrimSuffix(file, "yaml")+"hcl", hcl)

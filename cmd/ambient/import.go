@@ -85,8 +85,9 @@ func (c importCommand) run(opts importOptions) error {
 			return usagef("%s exists. Replace it with -force, or choose another name with -out=FILE.", out)
 		}
 	}
-	hcl, diags := ambientyaml.Convert(src, c.importOptions(file, outDir))
-	(diagnostics{nil, diags}).print(c.err)
+	convert := c.importOptions(file, outDir)
+	hcl, diags := ambientyaml.Convert(src, convert)
+	(diagnostics{config.Texts(map[string][]byte{convert.File: src}), diags}).print(c.err)
 	if diags.HasErrors() {
 		return errConfiguration
 	}

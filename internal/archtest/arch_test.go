@@ -41,6 +41,7 @@ var siblings = map[string]struct {
 	"blockdev":          {nil, "it reads what hostile guests wrote and must be judged alone"},
 	"source":            {[]string{"home"}, "it lists and fetches files"},
 	"images":            {[]string{"home"}, "it fetches and builds images"},
+	"lsp":               {[]string{"config", "config/outline"}, "an editor checks and writes; it starts nothing"},
 	"ambientyaml":       {[]string{"config"}, "a converter writes text: it starts nothing and fetches nothing"},
 	"actions":           {[]string{"config", "guest"}, "an action declares; it runs nothing on the host"},
 	"drawing":           {nil, "it draws any graph of that shape"},
@@ -63,7 +64,7 @@ var foreign = []struct {
 	allowed []string
 	reason  string
 }{
-	{"github.com/hashicorp/hcl/", []string{"config", "cmd/ambient"}, "the language can be exchanged or extended only while its library stays behind config and the renderer"},
+	{"github.com/hashicorp/hcl/", []string{"config", "config/outline", "cmd/ambient"}, "the language can be exchanged or extended only while its library stays behind config and the renderer"},
 	{"github.com/zclconf/go-cty", []string{"config", "cmd/ambient"}, "values leave config as plain Go values"},
 	{"mvdan.cc/sh/", []string{"config/shell"}, "what a shell takes is decided in one place"},
 	{"github.com/mitchellh/cli", []string{"cmd/ambient"}, "the library is archived and must stay easy to replace"},
