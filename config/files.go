@@ -162,9 +162,12 @@ func (l *loader) parse(src []byte, shown string) *hclsyntax.Body {
 // then takes code for text and text for code.
 func syntaxErrors(diags Diagnostics) Diagnostics {
 	for i, d := range diags {
-		if d.Summary == "Invalid multi-line string" {
+		switch d.Summary {
+		case "Invalid multi-line string":
 			d.Summary, d.Detail = "Unterminated string", "The closing quote of this text is missing. Texts of several lines are written <<-EOT … EOT."
 			return diags[:i+1]
+		case "Invalid template control keyword", "Invalid template directive":
+			d.Detail += " If it is meant as text, such as curl's %{http_code}, write it with two percent signs: %%{."
 		}
 	}
 	return diags

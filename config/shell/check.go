@@ -66,7 +66,7 @@ func parse(text string, sh Shell) *Problem {
 	}
 	p := bash.problem(text)
 	var e syntax.ParseError
-	if p != nil && (!errors.As(posix.err, &e) || strings.Contains(text[:p.Offset], "<<")) {
+	if p != nil && (!errors.As(posix.err, &e) || strings.Contains(text[:p.Offset], "<<") || quoteInBraces.MatchString(text)) {
 		p.Warning, p.Summary = true, summaryDoubtful // words that end something in bash may be text in sh
 	}
 	return p
@@ -159,10 +159,14 @@ func (r result) problem(text string) *Problem {
 }
 
 func (r result) parseProblem(text string, e syntax.ParseError) *Problem {
+	certain := structural(e.Text)
+	if certain && strings.Contains(text[:e.Pos.Offset()], "<<") {
+		e, certain = outsideHeredocs(text, e)
+	}
 	p := at(text, e.Pos)
 	p.Summary = summaryError
 	p.Text, p.Remedy = explain(e.Text)
-	if !structural(e.Text) || mayBeRight(text, p.Offset, e.Text) {
+	if !certain || mayBeRight(text, p.Offset, e.Text) {
 		p.Warning, p.Summary = true, summaryDoubtful
 	}
 	return r.unless(p, e.Pos)
@@ -193,32 +197,28 @@ func (r result) foreign(text string, sh Shell) *Problem {
 // look for where it stands, or that the parser is known to see wrongly.
 func mayBeRight(text string, offset int, parser string) bool {
 	before := text[:offset]
-	line := before[strings.LastIndexByte(before, '\n')+1:]
+	line, _, _ := strings.Cut(text[strings.LastIndexByte(before, '\n')+1:], "\n")
 	quote := strings.Contains(parser, "closing quote")
 	switch {
+	case quote && strings.Count(text, "`") == 1 && strings.HasPrefix(text[offset:], "`"):
+		return false
 	case strings.Contains(before, "alias"): // it can stand for any word
 		return true
-	case strings.Count(before, "`")%2 == 1 || quote && strings.Contains(before, "`"): // looked into when the shell comes to it
+	case strings.Count(before, "`")%2 == 1, (quote && strings.Contains(before, "`")), strings.Contains(line, "`"): // looked into when the shell comes to it
 		return true
-	case strings.Contains(before, "${ ") || strings.Contains(before, "${|"): // not known to every shell
+	case strings.Contains(before, "${ "), strings.Contains(before, "${|"): // not known to every shell
 		return true
-	case strings.Contains(line, "let ") || strings.HasSuffix(before, "="): // let "a" # (; eval a=(b)
+	case strings.Contains(line, "(("), strings.HasPrefix(text[max(0, offset-1):], "=("): // arithmetic; eval a=(b)
 		return true
-	case quote && (strings.Contains(line, "((") || quoteInBraces.MatchString(text)): // "${a+'b}" is right in sh
+	case strings.Contains(parser, "must be separated") && declares.MatchString(line): // declare >x y
+		return true
+	case quote && quoteInBraces.MatchString(text): // "${a+'b}" is right in sh
 		return true
 	}
-	return inHeredoc(text, offset)
+	return false
 }
 
-var quoteInBraces = regexp.MustCompile(`\$\{[^}\n]*'`)
-
-// inHeredoc reports whether an offset lies in a here-document, which the shell
-// looks into when it comes to it.
-func inHeredoc(text string, offset int) bool {
-	start := strings.LastIndexByte(text[:offset], '\n') + 1
-	if !strings.Contains(text[:start], "<<") {
-		return false
-	}
-	var e syntax.ParseError
-	return errors.As(read(text[:start], syntax.LangBash).err, &e) && strings.HasPrefix(e.Text, "unclosed here-document")
-}
+var (
+	quoteInBraces = regexp.MustCompile(`\$\{[^}\n]*['"]`)
+	declares      = regexp.MustCompile(`\b(declare|export|let|local|readonly|typeset)\b`)
+)

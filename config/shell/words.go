@@ -31,11 +31,11 @@ type rule struct {
 // structure are errors that every shell finds before it runs a line.
 var structure = []rule{
 	{"without closing quote", "", "Add the closing quote. A quote that is meant as text, such as an apostrophe, is written \\' outside of quotes."},
-	{"without matching `(` with", "", "Add the closing bracket."},
-	{"without matching `$(` with", "", "Add the closing bracket."},
-	{"without matching `<(` with", "", "Add the closing bracket."},
-	{"without matching `>(` with", "", "Add the closing bracket."},
-	{"without matching `{` with", "", "Add the closing brace. It stands on a line of its own or after a semicolon."},
+	{"reached EOF without matching `(` with", "", "Add the closing bracket."},
+	{"reached EOF without matching `$(` with", "", "Add the closing bracket."},
+	{"reached EOF without matching `<(` with", "", "Add the closing bracket."},
+	{"reached EOF without matching `>(` with", "", "Add the closing bracket."},
+	{"reached EOF without matching `{` with", "", "Add the closing brace. It stands on a line of its own or after a semicolon."},
 	{"statement must end with", "", "Add what is missing; it stands on a line of its own or after a semicolon."},
 	{"`foo(` must be followed by", "After a word, an opening bracket begins a function, and here the closing one does not follow.", "Put quotes around brackets that are meant as text."},
 	{"`foo()` must be followed by", "The function has no body.", "Write the body in braces: f() { commands; }."},
