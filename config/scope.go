@@ -166,6 +166,9 @@ func (l *loader) value(e hcl.Expression, ctx *hcl.EvalContext) (v cty.Value, ok 
 // hideSensitive removes the reason of a failed call when a sensitive value is
 // near: functions quote their arguments.
 func hideSensitive(diags Diagnostics, ctx *hcl.EvalContext) Diagnostics {
+	if len(diags) == 0 {
+		return nil // to look at all values takes longer than all the rest
+	}
 	for _, v := range ctx.Variables {
 		if !v.HasMarkDeep(sensitiveMark{}) {
 			continue
