@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/mitchellh/cli"
-	"github.com/posener/complete"
 
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/stages"
@@ -23,6 +22,7 @@ type app struct {
 	listen   func() (signals <-chan os.Signal, stop func())
 	parts    parts
 	globals  globals
+	asked    func(*flag.FlagSet) // gets a command's options in place of parsing them; nil: they are parsed
 }
 
 // commands are all commands in the order of the help text.
@@ -39,8 +39,8 @@ func (a *app) commands() []named {
 		{"logs", logsCommand{a}},
 		{"artifacts", artifactsCommand{a}},
 		{"import", importCommand{a}},
-		{"lsp", lspCommand{a}},
 		{"doctor", doctorCommand{a}},
+		{"completion", completionCommand{a}},
 		{"version", versionCommand{a}},
 	}
 }
@@ -52,6 +52,9 @@ type named struct {
 
 // main runs one command line and returns the exit status.
 func (a *app) main(args []string) int {
+	if completing() {
+		return a.completeLine()
+	}
 	words, err := a.parseGlobals(args)
 	if errors.Is(err, flag.ErrHelp) || err == nil && len(words) == 1 && words[0] == "help" {
 		a.out.printf("%s", a.help())
@@ -60,7 +63,7 @@ func (a *app) main(args []string) int {
 	if err != nil {
 		return a.finish("", err)
 	}
-	if len(words) == 0 && !completing() {
+	if len(words) == 0 {
 		a.err.printf("%s", a.help())
 		return stages.ExitUsage
 	}
@@ -86,7 +89,7 @@ func (a *app) parseGlobals(args []string) ([]string, error) {
 	return fs.Args(), nil
 }
 
-// dispatch gives the words to package cli, which knows help and completion.
+// dispatch gives the words to package cli, which knows help.
 func (a *app) dispatch(words []string) int {
 	if len(words) > 1 && words[0] == "help" {
 		words = []string{words[1], "-help"}
@@ -104,14 +107,9 @@ func (a *app) dispatch(words []string) int {
 		})
 	}
 	c := &cli.CLI{
-		Name:                       "ambient",
-		Args:                       words,
-		Commands:                   factories,
-		Autocomplete:               completing(), // at other times it would take options that change the shell's files
-		AutocompleteNoDefaultFlags: true,
-		AutocompleteGlobalFlags: complete.Flags{
-			"-chdir": complete.PredictDirs("*"), "-no-color": complete.PredictNothing, "-help": complete.PredictNothing,
-		},
+		Name:        "ambient",
+		Args:        words,
+		Commands:    factories,
 		HelpFunc:    func(map[string]cli.CommandFactory) string { return a.help() },
 		HelpWriter:  a.out,
 		ErrorWriter: a.err,
@@ -123,13 +121,13 @@ func (a *app) dispatch(words []string) int {
 	return code
 }
 
-// completing reports whether the shell asks for completions (bash(1),
-// Programmable Completion).
-func completing() bool { return os.Getenv("COMP_LINE") != "" }
-
 // parse parses a command's own options and the global ones.
 func (a *app) parse(fs *flag.FlagSet, args []string) ([]string, error) {
 	a.globals.register(fs)
+	if a.asked != nil {
+		a.asked(fs)
+		return nil, errAsked
+	}
 	operands, err := parseFlags(fs, args)
 	if a.globals.noColor {
 		a.out.color, a.err.color = false, false

@@ -62,7 +62,7 @@ func (a *app) finish(command string, err error) int {
 	var outcome *outcomeError
 	switch {
 	case err == nil, errors.As(err, &outcome),
-		errors.Is(err, errConfiguration), errors.Is(err, errUnfit), errors.Is(err, errForm), errors.Is(err, errToRun):
+		errors.Is(err, errConfiguration), errors.Is(err, errUnfit), errors.Is(err, errForm), errors.Is(err, errToRun), errors.Is(err, errAsked):
 	case errors.As(err, &usage):
 		a.err.printf("%s %s\n", a.err.paint(red, "Error:"), safe(usage.text))
 		hint := usage.hint

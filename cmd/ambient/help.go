@@ -83,9 +83,10 @@ func (a *app) help() string {
 		"1", "a stage failed or timed out",
 		"2", "the configuration or the command line is wrong",
 		"3", "the machine's failure, or ambient's own",
+		"4", "with plan -detailed-exitcode: there are stages to run",
 		"130", "interrupted",
 	})
 	b.WriteString("\nEXAMPLES\n  ambient plan\n  ambient apply\n  ambient logs latest\n  ambient apply -help\n" +
-		"  complete -C ambient ambient    # in bash: complete commands and options\n")
+		"  source <(ambient completion bash)\n")
 	return b.String()
 }

@@ -13,10 +13,15 @@ func (validateCommand) Synopsis() string { return "check the configuration" }
 
 func (validateCommand) Help() string {
 	return helpText{
-		usage:    "validate [-json] [-var NAME=VALUE] [-var-file=FILE]",
-		about:    "Checks the configuration and shows everything that is wrong with it.",
-		options:  append([]string{"-json", "one JSON object with every diagnostic"}, variableOptions...),
-		exits:    []string{"0", "the configuration is right", configExit[0], configExit[1]},
+		usage: "validate [-json] [-var NAME=VALUE] [-var-file=FILE]",
+		about: "Checks the configuration and shows everything that is wrong with it. It looks at the\n" +
+			"files alone, not at this machine, and starts nothing. Warnings do not make it fail.",
+		options: append([]string{"-json", "one JSON object with every diagnostic"}, variableOptions...),
+		exits: []string{
+			"0", "the configuration is right; there may be warnings",
+			"2", "the configuration has errors, or the command line is wrong",
+			otherExit[0], otherExit[1],
+		},
 		examples: []string{"ambient validate", "ambient validate -json | jq '.diagnostics[].summary'"},
 	}.String()
 }
