@@ -75,9 +75,16 @@ func TestToolStopped(t *testing.T) {
 	script := `trap 'exit 1' TERM; sh -c "trap '' TERM; exec 3> $0; echo x >&3; exec sleep 1000" & wait`
 	done := make(chan error, 1)
 	go func() { done <- (&tool{argv: []string{"sh", "-c", script, alive}}).run(ctx, discard) }()
-	f, err := os.Open(alive) // returns when the inner program has opened it
-	if err != nil {
-		t.Fatal(err)
+	opened := make(chan *os.File, 1)
+	go func() {
+		f, _ := os.Open(alive) // returns when the inner program has opened it
+		opened <- f
+	}()
+	var f *os.File
+	select {
+	case f = <-opened:
+	case err := <-done:
+		t.Fatalf("the tool did not start: %v", err)
 	}
 	defer f.Close()
 	if _, err := io.ReadFull(f, make([]byte, 2)); err != nil {
