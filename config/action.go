@@ -49,7 +49,7 @@ func (l *loader) schema(b *hclsyntax.Block, phase Phase) *ActionSchema {
 			}
 		}
 		hint := orList(allowed, name, fmt.Sprintf("actions for %s stages", phase))
-		if near := nearest(name, names(l.opts.Actions)); near != "" {
+		if near := nearest(name, append(names(l.opts.Actions), l.userActions()...)); near != "" {
 			hint = fmt.Sprintf("Did you mean %q?", near)
 		}
 		l.add(Errorf(b.LabelRanges[0], "Unknown action", "There is no action %q. %s", name, hint))

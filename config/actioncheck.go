@@ -64,7 +64,7 @@ func (l *loader) checkSteps(d *actionDecl) {
 		if phases := l.phasesOf(b.Labels[0]); len(phases) > 0 {
 			phase = phases[0]
 		}
-		if inner := l.findAction(b.Labels[0]); inner != nil {
+		if inner := l.findAction(b.Labels[0]); inner != nil && !inner.bad {
 			l.call(inner, f.inBody(phase), b, refs)
 			continue
 		}

@@ -49,15 +49,33 @@ func (l *loader) stageActions(in *instance, s *Stage, b *hclsyntax.Block, refs *
 		}
 		return nil
 	}
-	if !d.bad && !slices.Contains(d.phases, in.decl.phase) {
+	if d.bad { // reported
+		l.evalAll(b, in, refs)
+		return nil
+	}
+	if !slices.Contains(d.phases, in.decl.phase) {
 		l.add(Errorf(b.LabelRanges[0], "Action not allowed in this phase", "The action %q can stand in %s, and this is a %s stage. It is defined at %s.", name, stagesOf(d.phases), in.decl.phase, place(d.rng)))
 		return nil
 	}
 	c, ok := l.call(d, in, b, refs)
-	if !ok || d.bad {
+	if !ok {
 		return nil
 	}
 	return l.expandCall(c, in, s, b, refs)
+}
+
+// userActions returns the names of user-defined actions, as they are used here.
+func (l *loader) userActions() []string {
+	all := names(l.mods.actions)
+	for _, u := range l.mods.uses {
+		if u.child == nil {
+			continue
+		}
+		for _, name := range names(u.child.mods.actions) {
+			all = append(all, u.name+"."+name)
+		}
+	}
+	return all
 }
 
 func (l *loader) evalAll(b *hclsyntax.Block, in *instance, refs *refSet) {
@@ -117,7 +135,7 @@ func (l *loader) call(d *actionDecl, in *instance, b *hclsyntax.Block, refs *ref
 		u.params[p.name] = v
 		ok = ok && good
 	}
-	if !ok || d.bad {
+	if !ok {
 		return u, false
 	}
 	for _, p := range d.params {
@@ -134,7 +152,11 @@ func (l *loader) call(d *actionDecl, in *instance, b *hclsyntax.Block, refs *ref
 func (d *actionDecl) spec(name string) *blockSpec {
 	s := &blockSpec{Name: name, Action: true}
 	for _, p := range d.params {
-		s.Args = append(s.Args, argSpec{Name: p.name, Type: p.typeText(), Required: p.required(), Doc: p.description})
+		doc := p.description
+		if doc == "" {
+			doc = "it is declared at " + place(p.block.DefRange()) + "."
+		}
+		s.Args = append(s.Args, argSpec{Name: p.name, Type: p.typeText(), Required: p.required(), Doc: doc})
 	}
 	s.Args = append(s.Args,
 		argSpec{Name: "env", Type: "map(string)"},
@@ -199,7 +221,7 @@ func (l *loader) expandCall(c userCall, in *instance, s *Stage, b *hclsyntax.Blo
 
 // stepsOf returns the steps of an action with its dynamic blocks written out.
 func (l *loader) stepsOf(d *actionDecl, body *instance, refs *refSet) []*hclsyntax.Block {
-	if !d.dynamic {
+	if len(d.made) == 0 || d.bad {
 		return d.steps
 	}
 	made := (&dynamic{l: l, in: body, refs: refs, spec: actionSpec, ok: true}).expand(d.block.Body)

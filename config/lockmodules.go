@@ -47,7 +47,7 @@ func LockModules(dir string, opts Options, upgrade bool, f Fetcher) (r *LockResu
 	if l.open() {
 		defer l.root.Close()
 		defer l.closeModules()
-		k := &locker{fetcher: f, upgrade: upgrade, new: &Lock{}, dirs: map[string]string{}}
+		k := &locker{fetcher: f, upgrade: upgrade, new: &Lock{}, dirs: map[string]string{}, failed: map[string]bool{}}
 		l.mods.tree.usesOnly, l.mods.tree.resolve = true, k.resolve
 		l.parseDir()
 		if unreadable := l.diags.HasErrors(); !l.tooOld() && !unreadable {
@@ -69,6 +69,7 @@ type locker struct {
 	upgrade bool
 	new     *Lock
 	dirs    map[string]string // by source
+	failed  map[string]bool   // by source: reported, and not asked for again
 	err     error             // the machine's failure
 }
 
@@ -92,7 +93,7 @@ func (k *locker) result(l *loader) (*LockResult, error) {
 // resolve fetches the tree of an address and adds it to the new lock.
 func (k *locker) resolve(l *loader, u *useDecl) (dir, id string, ok bool) {
 	old := l.locked()
-	if old == nil || k.err != nil {
+	if old == nil || k.err != nil || k.failed[u.source] {
 		return "", "", false
 	}
 	user := strings.Join(append(append([]string{}, l.mods.chain...), u.name), ".")
@@ -106,6 +107,7 @@ func (k *locker) resolve(l *loader, u *useDecl) (dir, id string, ok bool) {
 	}
 	got, err := k.fetcher.Fetch(u.source, pin.Commit)
 	at := exprRange(u.content.attrs["source"])
+	k.failed[u.source] = true
 	var wrong *ModuleError
 	switch {
 	case errors.As(err, &wrong):
@@ -118,6 +120,7 @@ func (k *locker) resolve(l *loader, u *useDecl) (dir, id string, ok bool) {
 		l.add(Errorf(at, "Module changed", "The content of this address is not what %s pins. Someone changed the module, or the lock file. If that is right, run ambient init -upgrade, and look at what is new.", LockName))
 		return "", "", false
 	}
+	k.failed[u.source] = false
 	k.new.Modules = append(k.new.Modules, LockedModule{Source: u.source, Commit: got.Commit, Digest: got.Digest, Users: []string{user}})
 	k.dirs[u.source] = got.Dir
 	return got.Dir, got.Digest, true

@@ -29,9 +29,9 @@ func (a *Action) Prefix() string {
 
 // Bounds of what user-defined actions can make.
 const (
-	maxSteps    = 1000    // built-in actions of one user-defined action
-	maxExpanded = 100_000 // built-in actions that all uses make
-	maxCalls    = 100     // user-defined actions inside each other
+	maxSteps    = 1000   // built-in actions of one user-defined action
+	maxExpanded = 50_000 // built-in actions that all uses make
+	maxCalls    = 100    // user-defined actions inside each other
 )
 
 // actionDecl is an action block at the top of a file.
@@ -42,8 +42,8 @@ type actionDecl struct {
 	block       *hclsyntax.Block
 	description string
 	params      []*paramDecl
-	steps       []*hclsyntax.Block // as far as they can be known without a use
-	dynamic     bool               // it has dynamic blocks, which a use writes out
+	steps       []*hclsyntax.Block // as they are written
+	made        []*hclsyntax.Block // stand for what its dynamic blocks make, which a use writes out
 	phases      []Phase            // where it may stand
 	narrowed    []Phase            // what its argument "phases" says; nil: nothing
 	size        int                // built-in actions that one use makes
@@ -119,11 +119,10 @@ func (l *loader) declareAction(b *hclsyntax.Block) {
 		case "action":
 			d.steps = append(d.steps, inner)
 		case dynamicSpec.Name:
-			d.dynamic = true
 			l.declareDynamic(d, inner)
 		}
 	}
-	if len(d.steps) == 0 && len(b.Body.Blocks) == len(c.blocks) {
+	if len(d.all()) == 0 && len(b.Body.Blocks) == len(c.blocks) && !l.diags[before:].HasErrors() {
 		l.add(Errorf(b.DefRange(), "Action without actions", "A user-defined action needs at least one action, such as:\n  action \"shell\" { script = \"make\" }"))
 	}
 	d.bad = l.diags[before:].HasErrors() || len(c.blocks) < len(b.Body.Blocks) || len(c.attrs) < len(b.Body.Attributes)
@@ -144,7 +143,7 @@ func (l *loader) declareDynamic(d *actionDecl, b *hclsyntax.Block) {
 	v, ok := l.literal(a, cty.List(cty.String))
 	if ok && v.LengthInt() == 1 {
 		name := stringList(v)[0]
-		d.steps = append(d.steps, &hclsyntax.Block{
+		d.made = append(d.made, &hclsyntax.Block{
 			Type: "action", TypeRange: b.TypeRange, Labels: []string{name}, LabelRanges: []hcl.Range{elementRange(a.Expr, 0)}, Body: b.Body,
 		})
 	} else if ok {
@@ -213,6 +212,9 @@ func (l *loader) declareParam(d *actionDecl, b *hclsyntax.Block) {
 	p.description = l.literalText(p.content.attrs["description"])
 }
 
+// all returns the steps and what stands for those that are not known yet.
+func (d *actionDecl) all() []*hclsyntax.Block { return slices.Concat(d.steps, d.made) }
+
 // param returns a parameter, nil if there is none of that name.
 func (d *actionDecl) param(name string) *paramDecl {
 	for _, p := range d.params {
@@ -246,7 +248,7 @@ func (l *loader) measure(d *actionDecl, path []*hclsyntax.Block) {
 	}
 	d.state = nodeBusy
 	d.phases, d.depth = Phases, 1
-	for _, b := range d.steps {
+	for _, b := range d.all() {
 		l.measureStep(d, b, append(slices.Clip(path), b))
 	}
 	d.state = nodeDone
@@ -299,7 +301,7 @@ func actionCircle(d *actionDecl, path []*hclsyntax.Block) string {
 	var words []string
 	on := false
 	for _, b := range path {
-		on = on || slices.Contains(d.steps, b)
+		on = on || slices.Contains(d.all(), b)
 		if on {
 			words = append(words, fmt.Sprintf("%s (%s)", b.Labels[0], place(b.LabelRanges[0])))
 		}
@@ -324,7 +326,7 @@ func both(a, b []Phase) []Phase {
 // conflict says where each step could stand.
 func (d *actionDecl) conflict() string {
 	var words []string
-	for _, b := range d.steps {
+	for _, b := range d.all() {
 		if phases := d.l.phasesOf(b.Labels[0]); len(phases) < len(Phases) {
 			words = append(words, fmt.Sprintf("%s only in %s", b.Labels[0], stagesOf(phases)))
 		}

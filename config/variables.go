@@ -53,7 +53,9 @@ func (l *loader) declareVariable(b *hclsyntax.Block) {
 		v.typ, v.defaults, v.typed, v.bad = t, defaults, true, diags.HasErrors()
 	}
 	v.sensitive = l.literalBool(c, "sensitive")
-	l.cfg.variables = append(l.cfg.variables, Variable{n.name, v.sensitive})
+	if l.mods.parent == nil { // those of a module are set in its use block alone
+		l.cfg.variables = append(l.cfg.variables, Variable{n.name, v.sensitive})
+	}
 	if a := c.attrs["description"]; a != nil {
 		l.literal(a, cty.String)
 	}

@@ -69,7 +69,7 @@ func (a *app) initModules(dir, first string, upgrade bool) error {
 	case diags.HasErrors():
 		return errConfiguration
 	case r.Text == nil:
-		a.out.printf("%s is there already and uses no module from elsewhere: nothing was written.\n", safe(first))
+		a.out.printf("%s is there already: nothing was written.\n", safe(first))
 		return nil
 	}
 	if r.Changed {

@@ -41,6 +41,7 @@ const references = `## References
 | ` + "`plan.NAME[\"KEY\"]`" + ` | one instance of a stage with ` + "`for_each`" + `; without the key, all of them |
 | ` + "`project.NAME.plan.NAME`" + ` | a stage of another project |
 | ` + "`each.key`, `each.value`" + ` | the element of this instance; with a matrix ` + "`each.value.AXIS`" + ` |
+| ` + "`param.NAME`" + ` | a parameter, in the body of a user-defined action |
 | ` + "`source.NAME`" + ` | the directory in the machine of a further source of the project |
 
 A stage starts when every stage it names has succeeded, and every stage of the

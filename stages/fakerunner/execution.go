@@ -130,10 +130,10 @@ func (e *execution) actions(ctx context.Context, m *machine) stages.Result {
 		if ctx.Err() != nil {
 			return interrupted(ctx, i)
 		}
-		e.obs.Event(stages.Event{Type: stages.ActionStarted, Action: &i, Name: a.Name})
+		e.obs.Event(stages.Event{Type: stages.ActionStarted, Action: &i, Name: a.Prefix() + a.Name})
 		res := e.action(ctx, m, i, a)
 		e.obs.Event(stages.Event{
-			Type: stages.ActionFinished, Action: &i, Name: a.Name, Outcome: res.Outcome,
+			Type: stages.ActionFinished, Action: &i, Name: a.Prefix() + a.Name, Outcome: res.Outcome,
 			Exit: res.Exit, Signal: res.Signal, Limit: res.Limit, Reason: res.Reason,
 		})
 		if res.Outcome != stages.Succeeded {
@@ -156,10 +156,10 @@ func (e *execution) action(ctx context.Context, m *machine, i int, a *config.Act
 	case end.interrupted:
 		return interrupted(ctx, i)
 	case end.signal != "":
-		reason := fmt.Sprintf("action %d (%s) was killed by %s", i+1, a.Name, end.signal)
+		reason := fmt.Sprintf("action %d (%s) was killed by %s", i+1, a.Prefix()+a.Name, end.signal)
 		return stages.Result{Outcome: stages.Failed, Signal: end.signal, Reason: reason, Action: i}
 	case end.exit != 0:
-		reason := fmt.Sprintf("action %d (%s) ended with exit status %d", i+1, a.Name, end.exit)
+		reason := fmt.Sprintf("action %d (%s) ended with exit status %d", i+1, a.Prefix()+a.Name, end.exit)
 		return stages.Result{Outcome: stages.Failed, Exit: end.exit, Reason: reason, Action: i}
 	}
 	return stages.Result{Outcome: stages.Succeeded, Action: -1}
