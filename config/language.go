@@ -27,7 +27,7 @@ var variableSpec = &blockSpec{
 	Example: "variable \"channel\" {\n  type    = string\n  default = \"stable\"\n  validation {\n" +
 		"    condition     = contains([\"stable\", \"edge\"], var.channel)\n    error_message = \"channel must be stable or edge.\"\n  }\n}",
 	Args: []argSpec{
-		{Name: "type", Type: "type", Default: "any", Doc: "`string`, `number`, `bool`, `any`, `list(T)`, `set(T)`, `map(T)`, `tuple([T, …])` or `object({NAME = T, …})`, where `optional(T, DEFAULT)` makes an attribute optional."},
+		{Name: "type", Type: "type", Default: "any", Doc: "`string`, `number`, `bool`, `any`, `list(T)`, `set(T)`, `map(T)`, `tuple([T, …])` or `object({NAME = T, …})`, where `optional(T, DEFAULT)` makes an attribute optional. An attribute that the type does not have is an error."},
 		{Name: "default", Type: "any", Doc: "The value when none is given. Without it a value must be given. It may not refer to anything."},
 		{Name: "description", Type: "string", Doc: "What the variable is for."},
 		{Name: "sensitive", Type: "bool", Default: "false", Doc: "Never show the value. It may be used in the arguments and the environment of actions only."},
