@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -75,7 +74,7 @@ func Decode(r io.Reader, program string) (*Plan, error) {
 		Program string `json:"program"`
 	}
 	if json.Unmarshal(data, &head) != nil || head.Format != Format {
-		return nil, formatErrorf("it is not a plan file")
+		return nil, formatErrorf("it is not a plan file, or a damaged one")
 	}
 	if head.Version != Version {
 		return nil, formatErrorf("it is a plan file of version %d, and this program knows version %d: make the plan again", head.Version, Version)
@@ -92,9 +91,6 @@ func decode(data []byte) (*Plan, error) {
 	p := &Plan{}
 	if err := dec.Decode(p); err != nil {
 		return nil, formatErrorf("it is damaged: %v", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, formatErrorf("it is damaged: something follows the plan")
 	}
 	if err := p.check(); err != nil {
 		return nil, err
