@@ -87,5 +87,13 @@ func place(r Range) string {
 
 // duplicate reports the second declaration of a thing.
 func duplicate(at, first Range, what, name string) *Diagnostic {
-	return Errorf(at, "Duplicate "+what, "A %s named %q stands already at %s. Rename or remove one of the two.", what, name, place(first))
+	return Errorf(at, "Duplicate "+what, "%s %s named %q stands already at %s. Rename or remove one of the two.", article(what), what, name, place(first))
+}
+
+// article returns the article of a noun at the beginning of a sentence.
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "An"
+	}
+	return "A"
 }

@@ -247,10 +247,20 @@ func (l *loader) takeFrom(m *loader, before int, c Call) {
 	fresh := slices.Clone(m.diags[before:])
 	m.diags = m.diags[:before]
 	for _, d := range fresh {
+		if d.Severity == hcl.DiagWarning && l.warned(d) {
+			continue // it does not depend on the use
+		}
 		noted := *d
 		noted.Detail += fmt.Sprintf("\nThis is in the action %q, used at %s.", c.Name, place(c.Range))
 		l.add(&noted)
 	}
+}
+
+// warned reports whether a warning was given for the body itself.
+func (l *loader) warned(w *Diagnostic) bool {
+	return slices.ContainsFunc(l.diags, func(d *Diagnostic) bool {
+		return d.Severity == w.Severity && d.Summary == w.Summary && d.Detail == w.Detail && *d.Subject == *w.Subject
+	})
 }
 
 // resolveInBody is resolve for the body of a user-defined action. Done is false

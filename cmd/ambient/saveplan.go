@@ -68,7 +68,7 @@ func newSeal(cfg *config.Config) (*planfile.Seal, error) {
 }
 
 func hasSensitive(cfg *config.Config) bool {
-	return slices.ContainsFunc(cfg.Variables(), func(v config.Variable) bool { return v.Sensitive })
+	return len(cfg.Sensitive()) > 0 || slices.ContainsFunc(cfg.Variables(), func(v config.Variable) bool { return v.Sensitive })
 }
 
 // sealText is everything that would run, sensitive values included.
