@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		"status":    func() { os.Exit(expectStatus(os.Args[1:])) },
 		"pty":       func() { os.Exit(onTerminal(os.Args[1:])) },
 		"bad-input": func() { os.Exit(badInput()) },
+		"editor":    func() { os.Exit(editor(os.Args[1:])) },
 	})
 }
 
