@@ -21,7 +21,7 @@ func (lspCommand) Help() string {
 			"start it by themselves; docs/editors.md has their settings.",
 		options:  []string{"-stdio", "accepted for clients that give it; it is always so"},
 		exits:    []string{"0", "the editor ended it", usageExit[0], usageExit[1], otherExit[0], otherExit[1]},
-		examples: []string{`nvim --cmd 'lua vim.lsp.start({ name = "ambient", cmd = { "ambient", "lsp" } })'`},
+		examples: []string{"ambient lsp    # as the command of a language server in the settings of an editor"},
 	}.String()
 }
 
