@@ -86,10 +86,10 @@ func (a *app) loadSaved(name string, vars variables) (*loaded, *planfile.Plan, e
 	if l, err = l.targets(p.Inputs.Targets); err != nil {
 		return nil, nil, err
 	}
-	if err := a.sameStages(name, p, l); err != nil {
+	if err := a.sameTrees(name, p, l); err != nil { // which names a file that a function reads, where it can
 		return nil, nil, err
 	}
-	return l, p, a.sameTrees(name, p, l)
+	return l, p, a.sameStages(name, p, l)
 }
 
 // givenAgain are the variables of a plan with the sensitive ones from here.

@@ -67,7 +67,7 @@ func (c showCommand) parseShow(args []string) (opts showOptions, err error) {
 }
 
 func (c showCommand) run(opts showOptions) error {
-	if info, err := os.Stat(c.path(opts.run)); err == nil && info.Mode().IsRegular() {
+	if info, err := os.Stat(c.path(opts.run)); opts.run != "latest" && err == nil && info.Mode().IsRegular() {
 		return c.showPlan(opts)
 	}
 	r, err := c.openRun(opts.run)
