@@ -101,6 +101,10 @@ func (w *writer) image(p Part) {
 	for _, n := range p.note {
 		w.line("# %s", n)
 	}
+	if p.suite != stable {
+		w.line("# Where this machine's apt does not know %s, name an archive that has it:", p.suite)
+		w.line("# mirror = ADDRESS in this block, or the environment variable AMBIENT_DEBIAN_MIRROR.")
+	}
 	w.line("image %q {\n  debian {\n    suite    = %q", p.Name, p.suite)
 	if list := strings.Join(quoted, ", "); len(list) < 80 {
 		w.line("    packages = [%s]", list)
