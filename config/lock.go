@@ -184,11 +184,7 @@ func (l *loader) lockedModule(b *hclsyntax.Block) (m LockedModule, ok bool) {
 func (l *loader) locked() *Lock {
 	t := l.mods.tree
 	if t.lock == nil && !t.badLock {
-		top := l
-		for top.mods.parent != nil {
-			top = top.mods.parent
-		}
-		t.lock = top.readLock()
+		t.lock = l.top().readLock()
 		t.badLock = t.lock == nil
 	}
 	return t.lock

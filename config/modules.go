@@ -274,9 +274,17 @@ func (l *loader) remoteModule(u *useDecl, at Range) *loader {
 		return nil
 	}
 	// The name of a file must not depend on where this machine keeps it.
-	m := l.child(root, filepath.Join("use."+strings.Join(append(slices.Clone(l.mods.chain), u.name), ".")))
+	m := l.child(root, filepath.Join(l.top().display, "use."+strings.Join(append(slices.Clone(l.mods.chain), u.name), ".")))
 	m.mods.id = id
 	return m
+}
+
+// top returns the loader of the configuration itself.
+func (l *loader) top() *loader {
+	for l.mods.parent != nil {
+		l = l.mods.parent
+	}
+	return l
 }
 
 // child makes the loader of a module.

@@ -177,7 +177,7 @@ func TestModuleNames(t *testing.T) {
 	write(t, dir, FileName, using(remote))
 	write(t, dir, LockName, lockText(digestOf("a")))
 	_, diags := Load(dir, Options{Actions: testActions(), Modules: &shelf{dirs: map[string]string{digestOf("a"): content}}})
-	if len(diags) != 1 || diags[0].Subject.Filename != "use.m/module.ambient.hcl" ||
+	if len(diags) != 1 || diags[0].Subject.Filename != dir+"/use.m/module.ambient.hcl" ||
 		!strings.HasSuffix(diags[0].Detail, "\nThis is in the action \"m.say\", used at "+dir+"/ambient.hcl:6,5.") {
 		t.Fatalf("got %v", diags)
 	}
@@ -248,6 +248,37 @@ func TestGrowthOfActions(t *testing.T) {
 			t.Errorf("%s: got %v", name, diags[:min(3, len(diags))])
 		}
 	}
+}
+
+// FuzzModule shows that no module makes Load panic and that what is wrong is told
+// in full.
+func FuzzModule(f *testing.F) {
+	for _, src := range []string{say, minimal, actionSpec.Example, useSpec.Example,
+		"use \"x\" {\n  source = \"./\"\n}\n" + say,
+		"action \"say\" {\n  param \"what\" {\n    type = list(any)\n    default = [null]\n    validation {\n      condition = param.what[0]\n      error_message = param.what\n    }\n  }\n" +
+			"  dynamic \"action\" {\n    for_each = param.what\n    labels = [\"say\"]\n    content { what = action.value }\n  }\n}\n",
+	} {
+		f.Add(src, "what = \"x\"")
+		f.Add(src, "what = [null, plan.x, [for a in [1] : a]]\n env = param.x")
+	}
+	dir := f.TempDir()
+	actions := testActions()
+	f.Fuzz(func(t *testing.T, src, args string) {
+		if len(src)+len(args) > 1<<15 {
+			return
+		}
+		write(t, dir, "m/x.ambient.hcl", src)
+		write(t, dir, FileName, strings.Replace(using("./m"), "{ what = \"hello\" }", "{\n"+args+"\n}", 1))
+		c, diags := Load(dir, Options{Actions: actions, Version: "0.1.0"})
+		if c == nil || diags.HasErrors() != (len(c.Projects) == 0) {
+			t.Fatalf("a configuration of %v with %v", c, diags)
+		}
+		for _, d := range diags {
+			if d.Subject == nil || d.Summary == "" || d.Detail == "" {
+				t.Fatalf("incomplete diagnostic %+v", d)
+			}
+		}
+	})
 }
 
 func TestUseExample(t *testing.T) {
