@@ -48,10 +48,10 @@ func newSavedPlan(l *loaded, p planJSON) (*planfile.Plan, error) {
 	saved := &planfile.Plan{Files: configEntries(l.cfg)}
 	redact := newRedactor(l.cfg.Sensitive())
 	var err error
-	if saved.Stages, err = evaluated(l.cfg, redact.replacer.Replace, hidden); err != nil {
+	if saved.Stages, err = evaluated(l.cfg, redact.Text, hidden); err != nil {
 		return nil, err
 	}
-	saved.Shown, err = planfile.Canonical(p, l.cfg.Dir, redact.replacer.Replace)
+	saved.Shown, err = planfile.Canonical(p, l.cfg.Dir, redact.Text)
 	return saved, err
 }
 

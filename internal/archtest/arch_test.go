@@ -39,6 +39,7 @@ var siblings = map[string]struct {
 	"config":            {nil, "the language knows neither machines nor actions, so that it can be checked anywhere"},
 	"qemuvm":            {nil, "it runs one machine and must not know what for"},
 	"blockdev":          {nil, "it reads what hostile guests wrote and must be judged alone"},
+	"secrets":           {nil, "what keeps secrets must be judged alone"},
 	"source":            {[]string{"home"}, "it lists and fetches files"},
 	"images":            {[]string{"home"}, "it fetches and builds images"},
 	"lsp":               {[]string{"config", "config/outline"}, "an editor checks and writes; it starts nothing"},
