@@ -106,3 +106,50 @@ func TestWorkIsSweptOnceItsOwnerIsGone(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// A process that dies while it makes or removes its directory leaves one
+// without a lock.
+func TestWorkWithoutALockIsSwept(t *testing.T) {
+	h := At(t.TempDir())
+	dead := filepath.Join(h.Work(), "w1")
+	if err := os.MkdirAll(filepath.Join(dead, "devices"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, release, err := h.NewWork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if _, err := os.Stat(dead); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", dead, err)
+	}
+}
+
+func TestWorkOfManyAtOnce(t *testing.T) {
+	h := At(t.TempDir())
+	failed := make(chan error, 8)
+	for range cap(failed) {
+		go func() { failed <- makeWork(h, 100) }()
+	}
+	for range cap(failed) {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// makeWork makes and releases directories, and fails when one does not last.
+func makeWork(h *Home, n int) error {
+	for range n {
+		dir, release, err := h.NewWork()
+		if err != nil {
+			return err
+		}
+		err = os.Mkdir(filepath.Join(dir, "device"), 0o700)
+		release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,12 +1,16 @@
 package home
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 )
 
 // held is the lock file of a directory below Work.
 const held = "held"
+
+// workLock names the lock under which directories below Work are made and swept.
+const workLock = "work"
 
 // NewWork makes a directory for the temporary files of this process and removes
 // those of processes that ended without removing theirs. Remove it with
@@ -15,6 +19,13 @@ func (h *Home) NewWork() (dir string, release func(), err error) {
 	if err := os.MkdirAll(h.Work(), 0o700); err != nil {
 		return "", nil, err
 	}
+	// Without it another process could take a directory whose lock is not held
+	// yet for a dead one's.
+	done, err := h.Lock(context.Background(), workLock)
+	if err != nil {
+		return "", nil, err
+	}
+	defer done()
 	h.sweepWork()
 	dir, err = os.MkdirTemp(h.Work(), "w")
 	if err != nil {
@@ -26,26 +37,35 @@ func (h *Home) NewWork() (dir string, release func(), err error) {
 		return "", nil, err
 	}
 	return dir, func() {
-		os.RemoveAll(dir)
+		removeWork(dir)
 		unlock()
 	}, nil
 }
 
-// sweepWork removes directories whose owner is gone. A directory without a lock
-// file is left alone: it is just being made, or removed.
+// sweepWork removes directories whose owner is gone. One without a lock file
+// has none: its process died while it made or removed it. The caller holds
+// workLock.
 func (h *Home) sweepWork() {
 	entries, _ := os.ReadDir(h.Work())
 	for _, e := range entries {
 		dir := filepath.Join(h.Work(), e.Name())
-		lock := filepath.Join(dir, held)
-		if _, err := os.Stat(lock); err != nil {
-			continue
-		}
-		unlock, err := Hold(lock)
+		unlock, err := Hold(filepath.Join(dir, held))
 		if err != nil {
 			continue
 		}
-		os.RemoveAll(dir)
+		removeWork(dir)
 		unlock()
 	}
+}
+
+// removeWork removes a directory, its lock file last: as long as anything else
+// is in it, it has its owner.
+func removeWork(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != held {
+			os.RemoveAll(filepath.Join(dir, e.Name()))
+		}
+	}
+	os.RemoveAll(dir)
 }
