@@ -9,8 +9,8 @@ import (
 // in canonical form, to dest. It reads to the end of the archive and no
 // further, so a large device that is mostly empty costs nothing. What a well-
 // behaved guest never writes is refused with a HostileError, and then dest is
-// as it was. dest takes at most lim.Bytes and 1.5 KiB an entry, and survives a
-// power cut.
+// as it was. dest takes at most lim.Bytes and 1 KiB for each entry of the
+// archive, directories that are only implied included, and survives a power cut.
 //
 // Warnings are for the user; they do not make the archive unusable.
 func ReadOutput(ctx context.Context, device, dest string, lim Limits) (Archive, []string, error) {
@@ -24,13 +24,17 @@ func ReadOutput(ctx context.Context, device, dest string, lim Limits) (Archive, 
 		return Archive{}, nil, err
 	}
 	defer w.Close()
-	for {
+	for room := r.src.size + MinSize; ; {
 		e, err := r.next()
 		if err == io.EOF {
 			break
 		}
+		room += growth
 		if err == nil {
 			err = w.add(e, r)
+		}
+		if err == nil && w.size > room {
+			err = r.refuse("is below directories that are not in the archive, which would grow beyond %d bytes", r.src.size)
 		}
 		if err != nil {
 			return Archive{}, nil, err
@@ -39,6 +43,10 @@ func ReadOutput(ctx context.Context, device, dest string, lim Limits) (Archive, 
 	a, err := w.publish(true)
 	return a, nil, err
 }
+
+// growth is how many bytes the canonical form of an entry may have more than the
+// entry itself: a name that is not ASCII takes an extended header.
+const growth = 1024
 
 // List returns the entries of an archive, which need not be canonical.
 func List(tarPath string) ([]Entry, error) {

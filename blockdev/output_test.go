@@ -106,6 +106,20 @@ func TestReadOutputLimits(t *testing.T) {
 	}
 }
 
+// TestReadOutputDoesNotGrow: a short archive names many deep directories without
+// listing them, each of which would be an entry with a long name.
+func TestReadOutputDoesNotGrow(t *testing.T) {
+	const limit = 64 << 10
+	var deep []tar.Header
+	for i := range 6 {
+		deep = append(deep, reg(fmt.Sprint(i, "/", strings.Repeat("a/", 2000), "f")))
+	}
+	out := t.TempDir()
+	_, _, err := ReadOutput(context.Background(), device(t, tarOf(t, deep...)), filepath.Join(out, "x"), Limits{Bytes: limit})
+	wantHostile(t, err, "would grow beyond ")
+	wantEmpty(t, out)
+}
+
 // TestReadOutputOfTooManyEntries: the default refuses a million, and to refuse
 // takes no longer than to read what is allowed.
 func TestReadOutputOfTooManyEntries(t *testing.T) {
