@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/ambient-ci/ambient/blockdev"
@@ -16,7 +17,7 @@ import (
 )
 
 // collectLimit bounds the reading of outputs, on a context of its own: what a
-// cancelled stage saved is kept.
+// cancelled stage saved is kept, unless it is killed meanwhile.
 const collectLimit = 10 * time.Minute
 
 // Names in a stage's directory.
@@ -31,9 +32,14 @@ func (x *execution) collect(r *stages.Result, s story) {
 	if s.done == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), collectLimit)
+	ctx, cancel := context.WithTimeout(x.wanted, collectLimit)
 	defer cancel()
+	seen := map[string]bool{}
 	for _, p := range s.done.Outputs {
+		if seen[p.Name] || !x.plans(p.Name) {
+			continue
+		}
+		seen[p.Name] = true
 		if p.Error != "" || p.Limit != "" {
 			if p.Name == guest.LimitCache {
 				x.warn("the cache was not kept: " + cacheTrouble(x.job.Stage, p))
@@ -55,12 +61,24 @@ func cacheTrouble(stage *config.Stage, p guest.Packed) string {
 	return clip(p.Error)
 }
 
+// plans reports whether a stage has an output of that name.
+func (x *execution) plans(name string) bool {
+	return slices.ContainsFunc(x.plan.Outputs, func(o guest.Output) bool { return o.Name == name })
+}
+
+// readOutput reads an output among the devices first: what a killed ambient
+// leaves there is swept.
 func (x *execution) readOutput(ctx context.Context, serial, dest string, limit int64) (blockdev.Archive, error) {
-	archive, warnings, err := blockdev.ReadOutput(ctx, x.device(serial), dest, blockdev.Limits{Bytes: limit})
+	whole := x.device(serial + "-whole")
+	archive, warnings, err := blockdev.ReadOutput(ctx, x.device(serial), whole, blockdev.Limits{Bytes: limit})
 	for _, w := range warnings {
 		x.warn(w)
 	}
-	return archive, err
+	if err != nil {
+		return archive, err
+	}
+	archive.Path = dest
+	return archive, os.Rename(whole, dest)
 }
 
 func (x *execution) saveOutput(ctx context.Context, r *stages.Result) {
@@ -75,9 +93,12 @@ func (x *execution) saveOutput(ctx context.Context, r *stages.Result) {
 		return
 	}
 	var hostile *blockdev.HostileError
-	if errors.As(err, &hostile) {
+	switch {
+	case x.wanted.Err() != nil:
+		*r = end(*r, stages.Cancelled, "", "it was cancelled")
+	case errors.As(err, &hostile):
 		*r = end(*r, stages.Failed, "", "its artifacts are refused: "+err.Error())
-	} else {
+	default:
 		*r = end(*r, stages.Errored, "", "its artifacts could not be read: "+err.Error())
 	}
 }

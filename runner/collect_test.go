@@ -54,6 +54,61 @@ func hugeSize() []byte {
 	return b
 }
 
+// collector is an execution whose machine has ended.
+func collector(top, dir, devices string) *execution {
+	stage := &config.Stage{ID: config.StageID{Project: "p", Phase: config.Plan, Name: "s"}, Limits: config.DefaultLimits()}
+	job := &stages.Job{Stage: stage, Dir: dir, Project: &config.Project{Name: "p", Stages: []*config.Stage{stage}}}
+	x := newExecution(&Runner{home: home.At(top)}, job, stages.ObserverFunc(func(stages.Event) {}))
+	x.dir, x.plan = devices, &guest.Plan{Outputs: planOutputs(stage)}
+	return x
+}
+
+// A stage that is killed while its outputs are read is cancelled, and does not
+// wait for them.
+func TestCollectEndsWhenKilled(t *testing.T) {
+	top, devices := t.TempDir(), t.TempDir()
+	x := collector(top, top, devices)
+	if err := os.WriteFile(x.device(guest.SerialArtifacts), archive(entry(tar.Header{Name: "f", Typeflag: tar.TypeReg}, "x")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x.Kill()
+	r := stages.Result{Outcome: stages.Succeeded}
+	x.collect(&r, story{done: &guest.Done{Outputs: []guest.Packed{{Name: guest.LimitArtifacts}}}})
+	if r.Outcome != stages.Cancelled || r.Output != nil {
+		t.Errorf("got %s (%s), artifacts %v", r.Outcome, r.Reason, r.Output)
+	}
+}
+
+// Outputs that are not in the plan, and one named twice, are not read.
+func TestCollectReadsWhatWasPlanned(t *testing.T) {
+	top, devices := t.TempDir(), t.TempDir()
+	x := collector(top, top, devices)
+	if err := os.WriteFile(x.device(guest.SerialArtifacts), archive(entry(tar.Header{Name: "f", Typeflag: tar.TypeReg}, "x")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		names []string
+		want  bool
+	}{
+		{[]string{"deps", "root", ""}, false},
+		{[]string{"artifacts", "artifacts"}, true},
+	} {
+		var done guest.Done
+		for _, name := range c.names {
+			done.Outputs = append(done.Outputs, guest.Packed{Name: name})
+		}
+		r := stages.Result{Outcome: stages.Succeeded}
+		x.collect(&r, story{done: &done})
+		if (r.Output != nil) != c.want || r.Outcome != stages.Succeeded {
+			t.Errorf("%q: %s (%s), artifacts %v", c.names, r.Outcome, r.Reason, r.Output)
+		}
+		os.Remove(x.device(guest.SerialArtifacts)) // a second reading would fail
+		if err := os.WriteFile(x.device(guest.SerialArtifacts), archive(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Whatever stands on the artifacts device of a guest that claims success: the
 // outcome is named, nothing outside the stage's directory changes, and what was
 // there stays.
@@ -88,12 +143,7 @@ func TestCollectOfHostileDevices(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(top, "earlier"), []byte("kept"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			stage := &config.Stage{ID: config.StageID{Project: "p", Phase: config.Plan, Name: "s"}, Limits: config.DefaultLimits()}
-			x := &execution{
-				runner: &Runner{home: home.At(top)}, dir: devices, obs: stages.ObserverFunc(func(stages.Event) {}),
-				job:  &stages.Job{Stage: stage, Dir: dir, Project: &config.Project{Name: "p"}},
-				plan: &guest.Plan{Outputs: planOutputs(stage)},
-			}
+			x := collector(top, dir, devices)
 			if err := os.WriteFile(x.device(guest.SerialArtifacts), c.device, 0o600); err != nil {
 				t.Fatal(err)
 			}

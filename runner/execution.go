@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ambient-ci/ambient/guest"
@@ -26,12 +27,22 @@ type execution struct {
 	vm     *qemuvm.VM
 	stop   chan string // a stop… constant; buffered, the first wins
 	over   chan struct{}
+	wanted context.Context // until Kill: outputs are read
+	unwant context.CancelFunc
 	closed sync.Once
 	close  []func() // run last in first out
+
+	logTooLong atomic.Bool
 
 	mu     sync.Mutex
 	result stages.Result // valid once over is closed, except Warnings
 	times  stages.Times
+}
+
+func newExecution(r *Runner, job *stages.Job, obs stages.Observer) *execution {
+	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{})}
+	x.wanted, x.unwant = context.WithCancel(context.Background())
+	return x
 }
 
 // Wait blocks until the stage is over.
@@ -55,6 +66,7 @@ func (x *execution) request(why string) {
 // Kill ends the stage at once.
 func (x *execution) Kill() {
 	x.request(stopCancel)
+	x.unwant()
 	if x.vm != nil {
 		x.vm.Kill()
 	}
@@ -164,6 +176,9 @@ func (x *execution) talk() (story, time.Time) {
 		st.failure = err
 	}
 	waitFor(log, drainLimit)
+	if st.done != nil && st.stopped == "" && x.logTooLong.Load() {
+		st.stopped = stopLog // seen only after the guest was done
+	}
 	waitFor(console, drainLimit)
 	return st, s.booted
 }

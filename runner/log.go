@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -48,7 +49,8 @@ func (x *execution) pumpLog() <-chan struct{} {
 				x.logEnd(err)
 				break
 			}
-			if left -= int64(len(f.Data)); left < 0 {
+			if left -= logCost(f.Data); left < 0 {
+				x.logTooLong.Store(true)
 				x.request(stopLog)
 				io.Copy(io.Discard, port)
 				break
@@ -58,6 +60,15 @@ func (x *execution) pumpLog() <-chan struct{} {
 		lines.Flush()
 	}()
 	return done
+}
+
+// lineCost is what the record keeps of a line beside its text: time, action and
+// stream, in bytes.
+const lineCost = 36
+
+// logCost is what a piece of output counts of the log's limit.
+func logCost(data []byte) int64 {
+	return int64(len(data)) + lineCost*int64(bytes.Count(data, []byte{'\n'}))
 }
 
 // logEnd reports a log that did not simply end. The stage goes on: its log is

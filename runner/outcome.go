@@ -130,11 +130,11 @@ func limitReason(stage *config.Stage, limit string) string {
 	return fmt.Sprintf(what[limit]+" (%s in the limits block)", config.FormatSize(size[limit]), limit)
 }
 
-// clip bounds a text that a guest sent.
+// clip bounds a text that a guest sent and makes it safe to show.
 func clip(s string) string {
 	const most = 2000
 	if len(s) > most {
-		return s[:most] + "…"
+		s = s[:most] + "…"
 	}
-	return s
+	return stages.PlainText(s)
 }

@@ -62,6 +62,9 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestClipBoundsGuestText(t *testing.T) {
+	if got := clip("\x1b]0;title\a\x9b\x1b[31mred"); got != "␛]0;title␇\ufffdred" {
+		t.Errorf("got %q", got)
+	}
 	if got := clip(strings.Repeat("x", 1<<20)); len(got) > 3000 {
 		t.Errorf("kept %d bytes", len(got))
 	}

@@ -149,7 +149,10 @@ func (x *execution) merge(ctx context.Context, serial string, parts []blockdev.P
 func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
 	var ca []byte
 	if x.plan.Trust {
-		ca = hostCA()
+		if ca = hostCA(); len(ca) == 0 {
+			x.plan.Trust = false
+			x.warn("this host trusts no certificate authority, so the stage can not either: install the package ca-certificates")
+		}
 	}
 	content, err := execFiles(x.plan, ca)
 	if err != nil {
@@ -179,6 +182,6 @@ func (x *execution) boot(ctx context.Context) error {
 		return err
 	}
 	x.vm, x.how = vm, x.base.how
-	x.close = append(x.close, func() { vm.Kill(); vm.Wait() })
+	x.close = append(x.close, func() { vm.Close() })
 	return nil
 }

@@ -81,7 +81,7 @@ func (r *Runner) Start(ctx context.Context, job *stages.Job, obs stages.Observer
 	if _, err := os.Stat(job.Dir); err != nil {
 		return nil, fmt.Errorf("the stage's directory: %w", err)
 	}
-	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{})}
+	x := newExecution(r, job, obs)
 	began := time.Now()
 	err := x.prepare(ctx)
 	x.times.Prepare = time.Since(began)

@@ -24,10 +24,9 @@ func (x *execution) siblings(ctx context.Context) (blockdev.Archive, error) {
 	r.mu.Lock()
 	once := r.sources[key]
 	if once == nil {
-		once = &sourceOnce{}
+		once = &sourceOnce{dest: filepath.Join(r.work, fmt.Sprintf("sources-%d.tar", len(r.sources)))}
 		r.sources[key] = once
 	}
-	dest := filepath.Join(r.work, fmt.Sprintf("sources-%d.tar", len(r.sources)))
 	r.mu.Unlock()
 
 	once.mu.Lock()
@@ -35,7 +34,7 @@ func (x *execution) siblings(ctx context.Context) (blockdev.Archive, error) {
 	if once.done {
 		return once.archive, once.err
 	}
-	once.archive, once.err = r.packSiblings(ctx, p, dest)
+	once.archive, once.err = r.packSiblings(ctx, p, once.dest)
 	once.done = ctx.Err() == nil
 	return once.archive, once.err
 }
@@ -48,12 +47,12 @@ func (r *Runner) packSiblings(ctx context.Context, p *config.Project, dest strin
 		part := fmt.Sprintf("%s.%d", dest, i)
 		defer os.Remove(part)
 		one := &config.Project{Name: p.Name, Source: s.Source}
-		if _, err := r.packSource(ctx, one, part); err != nil {
+		if _, err := r.packSource(ctx, one, part, mostSource(p)); err != nil {
 			return blockdev.Archive{}, fmt.Errorf("source.%s: %w", s.Name, err)
 		}
 		parts = append(parts, blockdev.Part{Name: "source." + s.Name, Prefix: s.Name, Path: part})
 	}
-	archive, err := blockdev.Merge(ctx, dest, parts, maxSource)
+	archive, err := blockdev.Merge(ctx, dest, parts, mostSource(p))
 	if err != nil {
 		return archive, fmt.Errorf("sources of project %s: %w", p.Name, err)
 	}

@@ -14,24 +14,31 @@ import (
 // sourceOnce packs a project's source tree once a run, so that every stage sees
 // the same.
 type sourceOnce struct {
+	dest    string
 	mu      sync.Mutex
 	done    bool
 	archive blockdev.Archive
 	err     error
 }
 
-// maxSource bounds a source tree where no disk limit does: the stages of a
-// project share one archive, and each compares it with its own limit.
-const maxSource = 1 << 40
+// mostSource bounds a source tree in bytes. The stages of a project share one
+// archive, and each compares it with its own limit: what fits none of them need
+// not be packed.
+func mostSource(p *config.Project) int64 {
+	var most int64
+	for _, s := range p.Stages {
+		most = max(most, s.Limits.Disk)
+	}
+	return most
+}
 
 func (r *Runner) source(ctx context.Context, p *config.Project) (blockdev.Archive, error) {
 	r.mu.Lock()
 	once := r.sources[p.Name]
 	if once == nil {
-		once = &sourceOnce{}
+		once = &sourceOnce{dest: filepath.Join(r.work, fmt.Sprintf("source-%d.tar", len(r.sources)))}
 		r.sources[p.Name] = once
 	}
-	dest := filepath.Join(r.work, fmt.Sprintf("source-%d.tar", len(r.sources)))
 	r.mu.Unlock()
 
 	once.mu.Lock()
@@ -39,12 +46,12 @@ func (r *Runner) source(ctx context.Context, p *config.Project) (blockdev.Archiv
 	if once.done {
 		return once.archive, once.err
 	}
-	once.archive, once.err = r.packSource(ctx, p, dest)
+	once.archive, once.err = r.packSource(ctx, p, once.dest, mostSource(p))
 	once.done = ctx.Err() == nil
 	return once.archive, once.err
 }
 
-func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string) (blockdev.Archive, error) {
+func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string, limit int64) (blockdev.Archive, error) {
 	dir := p.Source.Address
 	if !p.Source.Local {
 		var err error
@@ -56,7 +63,7 @@ func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string)
 	if err != nil {
 		return blockdev.Archive{}, fmt.Errorf("source of project %s: %w", p.Name, err)
 	}
-	archive, err := blockdev.PackTree(ctx, dest, dir, files, maxSource)
+	archive, err := blockdev.PackTree(ctx, dest, dir, files, limit)
 	if err != nil {
 		return archive, fmt.Errorf("source of project %s: %w", p.Name, err)
 	}
