@@ -188,7 +188,7 @@ func find(ids []string, ref string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Errorf("%w: %q; see `ambient runs`", ErrNoRun, ref)
+		return "", fmt.Errorf("%w: %q", ErrNoRun, ref)
 	case 1:
 		return found[0], nil
 	}

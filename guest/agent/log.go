@@ -14,8 +14,13 @@ import (
 // makes all its port queues that long.
 const queueLength = 128
 
-// flushLimit bounds the wait for the host to take the rest of the log.
-const flushLimit = 5 * time.Second
+// Bounds of the wait for the host to take the rest of the log: of a stage that
+// ends by itself, whose host may be slow to print what is in the queue, and of
+// one that is stopped.
+const (
+	flushLimit = time.Minute
+	hurryLimit = 5 * time.Second
+)
 
 // deadliner is what a port offers beside writing.
 type deadliner interface{ SetWriteDeadline(time.Time) error }
@@ -77,8 +82,8 @@ func (l *logger) hurry(t time.Time) {
 // only queues, and what is queued when the machine powers off is lost. The
 // queue is first in, first out: once as many empty frames as it holds have been
 // accepted, nothing older is in it.
-func (l *logger) flush() {
-	l.hurry(time.Now().Add(flushLimit))
+func (l *logger) flush(limit time.Duration) {
+	l.hurry(time.Now().Add(limit))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for range queueLength + 1 {

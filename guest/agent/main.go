@@ -137,7 +137,7 @@ func (m *machine) report(err error) {
 	fmt.Fprintf(os.Stderr, "ambient-guest: %v\n", err)
 	if m.log != nil {
 		m.log.say(-1, "%v", err)
-		m.log.flush()
+		m.log.flush(hurryLimit)
 	}
 	if m.control != nil {
 		d := doneError(err)
@@ -160,14 +160,18 @@ func (m *machine) stage(start *guest.Start) error {
 	m.guard(func() {
 		reason := (<-m.control.stop).Reason
 		cancel(errStopped)
-		m.log.hurry(time.Now().Add(flushLimit)) // the log must not hold us up from now on
+		m.log.hurry(time.Now().Add(hurryLimit)) // the log must not hold us up from now on
 		m.log.say(-1, "stopping: %s", reason)
 	})
 	finished := make(chan guest.Done, 1)
 	m.guard(func() { finished <- w.work(ctx) })
 	select {
 	case done := <-finished:
-		m.log.flush()
+		limit := flushLimit
+		if ctx.Err() != nil {
+			limit = hurryLimit
+		}
+		m.log.flush(limit)
 		m.control.send(guest.Message{Done: &done})
 		return nil
 	case err := <-m.failures:

@@ -108,9 +108,32 @@ func TestLoggerSplits(t *testing.T) {
 
 func TestLoggerFlushFillsTheQueue(t *testing.T) {
 	h := newHost(t, guest.Plan{})
-	h.log.flush()
+	h.log.flush(flushLimit)
 	if n := h.out.Len() / (4 + 13); n <= queueLength {
 		t.Errorf("%d frames", n)
+	}
+}
+
+// A host that is slow to read loses nothing of a stage that ends by itself.
+func TestLoggerFlushWaitsForASlowHost(t *testing.T) {
+	port, host := socketPair(t)
+	l := newLogger(port)
+	const data = 4 << 20
+	go func() {
+		l.write(0, guest.StreamStdout, make([]byte, data))
+		l.flush(flushLimit)
+		port.Close()
+	}()
+	got := 0
+	for {
+		f, err := guest.ReadLogFrame(host)
+		if err != nil {
+			break
+		}
+		got += len(f.Data)
+	}
+	if got != data {
+		t.Errorf("%d of %d bytes arrived", got, data)
 	}
 }
 
