@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/stages"
@@ -190,9 +192,15 @@ func TestShortWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if err := w.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
+	go func() { // once something is written, no more is
+		for {
+			if n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ); n > 0 || err != nil {
+				w.SetWriteDeadline(time.Now())
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
 	a := &appender{f: w}
 	if err := a.write(bytes.Repeat([]byte("x"), 1<<20)); err == nil || !a.torn { // more than a pipe holds
 		t.Fatalf("write: %v, torn %v", err, a.torn)
