@@ -103,7 +103,7 @@ func (b *builder) kernel(ctx context.Context, a *apt.Archive) error {
 		return err
 	}
 	b.say("unpacking the kernel")
-	k, err := kernel.Read(file, kernel.Wanted)
+	k, err := kernel.Read(ctx, file, kernel.Wanted)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (b *builder) busybox(ctx context.Context, a *apt.Archive) error {
 	if err != nil {
 		return err
 	}
-	binary, when, err := busyboxBinary(file)
+	binary, when, err := busyboxBinary(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -165,9 +165,9 @@ func (b *builder) busybox(ctx context.Context, a *apt.Archive) error {
 }
 
 // busyboxBinary takes the program out of its package.
-func busyboxBinary(file string) (binary []byte, when time.Time, err error) {
+func busyboxBinary(ctx context.Context, file string) (binary []byte, when time.Time, err error) {
 	const limit = 64 << 20
-	err = deb.Walk(file, func(name string, h *tar.Header, r io.Reader) error {
+	err = deb.Walk(ctx, file, func(name string, h *tar.Header, r io.Reader) error {
 		if (name != "bin/busybox" && name != "usr/bin/busybox") || h.Typeflag != tar.TypeReg || h.Size > limit {
 			return nil
 		}

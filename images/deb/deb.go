@@ -5,6 +5,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,16 +25,33 @@ var ErrFormat = errors.New("not a readable Debian package")
 // Walk calls fn for each file of the package at file name, in the package's
 // order. Name is clean and relative; fn may read the content from r until it
 // returns. An error of fn ends the walk and is returned.
-func Walk(name string, fn func(name string, h *tar.Header, r io.Reader) error) error {
+func Walk(ctx context.Context, name string, fn func(name string, h *tar.Header, r io.Reader) error) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := walk(bufio.NewReaderSize(f, 1<<20), fn); err != nil {
+	if err := walk(bufio.NewReaderSize(&interruptible{ctx, f}, 1<<16), fn); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err() // not the package's fault
+		}
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// interruptible gives nothing more once its context has ended: a kernel takes
+// long to decompress.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(p)
 }
 
 func walk(r io.Reader, fn func(string, *tar.Header, io.Reader) error) error {

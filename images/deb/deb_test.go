@@ -3,6 +3,7 @@ package deb
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -138,4 +139,17 @@ func FuzzWalk(f *testing.F) {
 			return nil
 		})
 	})
+}
+
+func TestWalkStopsWithItsContext(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "p.deb")
+	if err := os.WriteFile(name, apttest.Deb(t, "xz", apttest.File{Name: "x"}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := Walk(ctx, name, func(string, *tar.Header, io.Reader) error { return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -6,6 +6,7 @@ package kernel
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -51,9 +52,9 @@ type Module struct {
 // Read takes the kernel and the wanted modules from the package at file name.
 // Modules that are built into the kernel are left out; one that it does not
 // have at all is an error.
-func Read(name string, wanted []string) (*Kernel, error) {
+func Read(ctx context.Context, name string, wanted []string) (*Kernel, error) {
 	c := &collector{files: map[string][]byte{}, builtin: map[string]bool{}}
-	if err := deb.Walk(name, c.take); err != nil {
+	if err := deb.Walk(ctx, name, c.take); err != nil {
 		return nil, err
 	}
 	if c.image == nil {

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ func readFiles(t *testing.T, wanted []string, files ...apttest.File) (*Kernel, e
 	if err := os.WriteFile(path, apttest.Deb(t, "xz", files...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return Read(path, wanted)
+	return Read(context.Background(), path, wanted)
 }
 
 func names(k *Kernel) string {
