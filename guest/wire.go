@@ -249,6 +249,7 @@ type Packed struct {
 	Bytes int64  `json:"bytes"`           // of tar on the device, a multiple of 512
 	Error string `json:"error,omitempty"` // nothing usable is on the device
 	Limit string `json:"limit,omitempty"` // the output was larger than Output.Limit
+	Fault bool   `json:"fault,omitempty"` // Error is the actions' fault: they put something else in the directory's place
 }
 
 // Stream says where a log line came from.

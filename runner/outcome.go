@@ -78,6 +78,8 @@ func outputVerdict(stage *config.Stage, r stages.Result, output *guest.Packed) s
 		return end(r, stages.Errored, "", "the guest did not say what became of its output")
 	case known(output.Limit):
 		return end(r, stages.Failed, output.Limit, limitReason(stage, output.Limit))
+	case output.Fault:
+		return end(r, stages.Failed, "", clip(output.Error))
 	case output.Error != "":
 		return end(r, stages.Errored, "", "the guest could not pack its output: "+clip(output.Error))
 	}

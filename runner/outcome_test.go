@@ -47,6 +47,7 @@ func TestVerdict(t *testing.T) {
 		{"source larger than the disk", story{done: &guest.Done{Error: "no space", Limit: "disk"}}, stages.Failed, "disk", "4GiB"},
 		{"artifacts too large", story{finished: ok, done: &guest.Done{}, output: &guest.Packed{Limit: "artifacts"}}, stages.Failed, "artifacts", "1GiB"},
 		{"artifacts not packed", story{finished: ok, done: &guest.Done{}, output: &guest.Packed{Error: "I/O"}}, stages.Errored, "", "I/O"},
+		{"artifacts replaced", story{finished: ok, done: &guest.Done{}, output: &guest.Packed{Error: "/ci/artifacts is not a directory", Fault: true}}, stages.Failed, "", "not a directory"},
 		{"no word of artifacts", story{finished: ok, done: &guest.Done{}}, stages.Errored, "", "did not say"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,6 +18,9 @@ import (
 // errTooLarge says that an output does not fit its limit or its device.
 var errTooLarge = errors.New("larger than its limit")
 
+// errNotDirectory says that actions replaced the directory of an output.
+var errNotDirectory = errors.New("not a directory any more: leave it where it is and put files into it")
+
 // packAll packs every output of the plan, each whatever became of the others.
 func (w *worker) packAll() []guest.Packed {
 	var all []guest.Packed
@@ -29,7 +32,7 @@ func (w *worker) packAll() []guest.Packed {
 			p.Limit = limitName(out.Name)
 			p.Error = fmt.Sprintf("%s: more than %d bytes", out.Dir, out.Limit)
 		case err != nil:
-			p.Error = cut(err.Error())
+			p.Error, p.Fault = cut(err.Error()), errors.Is(err, errNotDirectory)
 		default:
 			p.Bytes = n
 		}
@@ -139,7 +142,7 @@ func (p *packer) tree() error {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is not a directory any more", p.root)
+		return fmt.Errorf("%s is %w", p.root, errNotDirectory)
 	}
 	p.dev = uint64(stat(info).Dev)
 	return filepath.WalkDir(p.root, p.visit)

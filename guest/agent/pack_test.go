@@ -178,10 +178,10 @@ func TestPackOutputs(t *testing.T) {
 	h.give("small", bytes.Repeat([]byte("old"), 2000))
 	got := h.packAll()
 	want := []guest.Packed{{Name: "cache", Limit: guest.LimitCache}, {Name: "deps", Limit: guest.LimitDeps},
-		{Name: "gone", Bytes: 1024}, {Name: "file"}, {Name: "artifacts", Bytes: 2048}}
+		{Name: "gone", Bytes: 1024}, {Name: "file", Fault: true}, {Name: "artifacts", Bytes: 2048}}
 	for i, w := range want {
 		g := got[i]
-		if g.Name != w.Name || g.Limit != w.Limit || g.Bytes != w.Bytes || (g.Error == "") != (w.Bytes > 0) {
+		if g.Name != w.Name || g.Limit != w.Limit || g.Bytes != w.Bytes || g.Fault != w.Fault || (g.Error == "") != (w.Bytes > 0) {
 			t.Errorf("%+v, want %+v", g, w)
 		}
 	}
