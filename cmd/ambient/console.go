@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -64,6 +66,17 @@ func (c *console) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// lost says why what was printed did not arrive, as on a full disk; nil when it
+// did, or when the reader had enough of it.
+func (c *console) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil || errors.Is(c.err, syscall.EPIPE) {
+		return nil
+	}
+	return fmt.Errorf("the output is not whole: %w", c.err)
 }
 
 // failed is closed once nobody reads this stream any more: a write failed or,

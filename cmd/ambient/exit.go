@@ -58,6 +58,9 @@ func status(err error) int {
 
 // finish prints what an error has still to say and returns the exit status.
 func (a *app) finish(command string, err error) int {
+	if err == nil {
+		err = a.out.lost()
+	}
 	var usage *usageError
 	var outcome *outcomeError
 	switch {
