@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/guest"
@@ -62,8 +63,10 @@ func actionVerdict(stage *config.Stage, r stages.Result, f *guest.Finished) stag
 		return end(r, stages.TimedOut, guest.LimitAction, name+" ran longer than its own timeout")
 	case known(f.Limit):
 		return end(r, stages.Failed, f.Limit, name+": "+limitReason(stage, f.Limit))
+	case f.Outage && f.Error == "": // a tool that fetches
+		return end(r, stages.Errored, "", fmt.Sprintf("%s could not fetch: it ended with exit status %d; its log says why", name, f.Exit))
 	case f.Outage:
-		return end(r, stages.Errored, "", name+" could not fetch: "+clip(f.Error))
+		return end(r, stages.Errored, "", name+" could not fetch: "+strings.TrimPrefix(clip(f.Error), "fetch "))
 	case f.Error != "":
 		return end(r, stages.Failed, "", name+": "+clip(f.Error))
 	case f.Signal != "":

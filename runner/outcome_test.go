@@ -37,6 +37,8 @@ func TestVerdict(t *testing.T) {
 		{"an index beyond the actions", story{finished: &guest.Finished{Action: 99, Exit: 1}, done: &guest.Done{}, output: packed}, stages.Failed, "", "an action ended"},
 		{"action timeout", story{finished: &guest.Finished{Limit: guest.LimitAction, Signal: "SIGKILL"}, done: &guest.Done{}, output: packed}, stages.TimedOut, guest.LimitAction, "its own timeout"},
 		{"outage", story{finished: &guest.Finished{Outage: true, Error: "no route"}, done: &guest.Done{}, output: packed}, stages.Errored, "", "could not fetch: no route"},
+		{"outage of a file", story{finished: &guest.Finished{Outage: true, Error: "fetch http://h/f: no route"}, done: &guest.Done{}, output: packed}, stages.Errored, "", "could not fetch: http://h/f: no route"},
+		{"outage of a tool", story{finished: &guest.Finished{Outage: true, Exit: 1}, done: &guest.Done{}, output: packed}, stages.Errored, "", "could not fetch: it ended with exit status 1; its log says why"},
 		{"could not start", story{finished: &guest.Finished{Error: "no such program"}, done: &guest.Done{}, output: packed}, stages.Failed, "", "no such program"},
 		{"stage timeout beats what the guest says", story{stopped: stopTimeout, finished: ok, done: &guest.Done{}, output: packed}, stages.TimedOut, "timeout", "30m"},
 		{"log", story{stopped: stopLog, done: &guest.Done{}}, stages.Failed, "log", "16MiB"},
