@@ -34,6 +34,10 @@ func detectRust(t tree) *Part {
 	config := ""
 	needs := cargoForeignLock.MatchString(lock) || lock == "" && (cargoDependency.MatchString(manifest) || strings.Contains(manifest, "[workspace]"))
 	if needs && !t.hasDir("vendor") {
+		if p.suite == stable {
+			p.suite = newer
+			p.note = []string{"Debian " + stable + "'s cargo would clone the whole index of crates with git."}
+		}
 		p.index = &index{"crates_index", "Address of a registry of crates, such as \"sparse+https://…/\". Empty: the public one."}
 		p.pre = cargoVendor(locked)
 		config = ` --config "$AMBIENT_DEPS/cargo.toml"`

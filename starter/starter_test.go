@@ -32,7 +32,7 @@ func TestDetect(t *testing.T) {
 		{"rust", dir("Cargo.toml", "[package]\n", "Cargo.lock", "version = 3\n"), "rust", []string{"cargo build --offline --locked", "bookworm"}, []string{"pre ", "variable"}},
 		{"rust with crates", dir("Cargo.toml", "[dependencies]\nx = \"1\"\n", "Cargo.lock", "version = 4\nsource = \"registry+x\"\n"), "rust",
 			[]string{"cargo \"$@\" vendor --locked", `--config "$AMBIENT_DEPS/cargo.toml"`, "trixie", `variable "crates_index"`}, nil},
-		{"rust without lock", dir("Cargo.toml", "[dev-dependencies]\nx = \"1\"\n"), "rust", []string{"cargo \"$@\" vendor --manifest-path"}, []string{"--locked"}},
+		{"rust without lock", dir("Cargo.toml", "[dev-dependencies]\nx = \"1\"\n"), "rust", []string{"cargo \"$@\" vendor --manifest-path", "trixie"}, []string{"--locked"}},
 		{"node", dir("package.json", `{"scripts":{"test":"node t.js","build":"x"},"dependencies":{"a":"1"}}`, "package-lock.json", "{}"), "node",
 			[]string{"npm ci --ignore-scripts", "npm run build", "npm run test", "package.json package-lock.json"}, nil},
 		{"node without lock", dir("package.json", `{"scripts":{"test":"echo no test specified; exit 1"},"devDependencies":{"a":"1"}}`), "node",
