@@ -49,10 +49,13 @@ fuzz: ## run every fuzz test for FUZZTIME
 	@for dir in $(FUZZ); do for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$dir/*_test.go); do \
 		echo "== $$dir $$f"; $(GO) test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x $$dir || exit 1; done; done
 
+bench: ## measure what docs/performance.md promises
+	$(GO) test -run='^$$' -bench=. -benchtime=9x ./bench
+
 docs: ## write docs/language.md from the schema
 	$(GO) run ./internal/docgen
 
 clean: ## remove what was built
 	rm -rf bin $(GUEST)
 
-.PHONY: help demo test setup setup-test build check unit vm fuzz docs clean
+.PHONY: help demo test setup setup-test build check unit vm fuzz bench docs clean

@@ -25,8 +25,9 @@ func (l *loader) action(in *instance, s *Stage, b *hclsyntax.Block, refs *refSet
 	act := &Action{Name: schema.Name, Range: b.DefRange()}
 	r := &argReader{l: l, in: in, refs: refs}
 	before := len(l.diags)
-	b = l.expandBlock(b, schema.spec(), in, refs)
-	act.Args = r.read(schema.spec(), schema.Params, schema.Blocks, b)
+	spec := l.actionSpec(schema)
+	b = l.expandBlock(b, spec, in, refs)
+	act.Args = r.read(spec, schema.Params, schema.Blocks, b)
 	l.checkScripts(s, act, r, b.Body)
 	l.actionExtras(act, schema, b, r)
 	if !r.bad && !l.diags[before:].HasErrors() {
@@ -62,6 +63,17 @@ func (l *loader) schema(b *hclsyntax.Block, phase Phase) *ActionSchema {
 }
 
 func stagesOf(phases []Phase) string { return andPhases(phases) + " stages" }
+
+// actionSpec is spec, made once.
+func (l *loader) actionSpec(s *ActionSchema) *blockSpec {
+	if l.specs == nil {
+		l.specs = map[*ActionSchema]*blockSpec{}
+	}
+	if l.specs[s] == nil {
+		l.specs[s] = s.spec()
+	}
+	return l.specs[s]
+}
 
 // spec makes a row of the tables of the language from a schema.
 func (s *ActionSchema) spec() *blockSpec {

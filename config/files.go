@@ -146,10 +146,12 @@ func (l *loader) parseFile(name string) {
 func (l *loader) parse(src []byte, shown string) *hclsyntax.Body {
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n"))
 	l.cfg.files[shown] = &hcl.File{Bytes: src, Body: &hclsyntax.Body{}}
-	tokens, _ := hclsyntax.LexConfig(src, shown, hcl.InitialPos)
-	if d := checkNesting(tokens); d != nil {
-		l.add(d)
-		return nil
+	if !shallow(src) {
+		tokens, _ := hclsyntax.LexConfig(src, shown, hcl.InitialPos)
+		if d := checkNesting(tokens); d != nil {
+			l.add(d)
+			return nil
+		}
 	}
 	file, diags := hclsyntax.ParseConfig(src, shown, hcl.InitialPos)
 	l.add(syntaxErrors(diags)...)

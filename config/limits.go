@@ -165,6 +165,13 @@ func limitsValue(lim Limits) cty.Value {
 	return cty.ObjectVal(attrs)
 }
 
+// limitsReference reports whether an expression is limits.NAME, which needs no
+// comparing.
+func limitsReference(e hclsyntax.Expression) bool {
+	t, ok := e.(*hclsyntax.ScopeTraversalExpr)
+	return ok && len(t.Traversal) == 2 && t.Traversal.RootName() == "limits"
+}
+
 // stageLimits works out the limits of a project or stage: those it inherits, or
 // those its argument names, changed by its inline block.
 func (l *loader) stageLimits(inherited Limits, c content, sc scope) Limits {
@@ -172,7 +179,7 @@ func (l *loader) stageLimits(inherited Limits, c content, sc scope) Limits {
 	if a := c.attrs["limits"]; a != nil {
 		if v, ok := l.plain(a.Expr, sc); ok && !v.IsNull() {
 			named, found := l.limitsByName[nameIn(v)]
-			if found && limitsValue(named).RawEquals(v) {
+			if found && (limitsReference(a.Expr) || limitsValue(named).RawEquals(v)) {
 				lim = named
 			} else {
 				l.add(Errorf(exprRange(a), "Not limits", "Refer to a limits block: limits.NAME. To change single limits, write a block limits { … } here."))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 
 	"github.com/ambient-ci/ambient/config/shell"
@@ -74,10 +75,12 @@ type loader struct {
 	varDecls     []*variable
 	imagesByName map[string]*Image
 	limitsByName map[string]Limits
+	specs        map[*ActionSchema]*blockSpec
 	scripts      map[scriptKey][]shell.Problem // what was found in scripts already
 	projects     []*projectDecl
-	hidden       []Range // text of sensitive values, not to be shown
-	mods         module  // its place among the modules
+	allProjects  cty.Value // what project evaluates to, once it is asked for
+	hidden       []Range   // text of sensitive values, not to be shown
+	mods         module    // its place among the modules
 }
 
 func newLoader(dir string, opts Options) *loader {

@@ -23,6 +23,7 @@ type projectDecl struct {
 	block   *hclsyntax.Block
 	content content
 	stages  []*stageDecl
+	byName  map[stageName]*stageDecl
 	values  map[Phase]cty.Value // what pre, plan and post evaluate to
 
 	siblings      []Sibling // valid once sourced
@@ -32,12 +33,13 @@ type projectDecl struct {
 
 // find returns the stage of that phase and name, nil if there is none.
 func (p *projectDecl) find(phase Phase, name string) *stageDecl {
-	for _, s := range p.stages {
-		if s.phase == phase && s.name == name {
-			return s
-		}
-	}
-	return nil
+	return p.byName[stageName{phase, name}]
+}
+
+// stageName names a stage in its project.
+type stageName struct {
+	phase Phase
+	name  string
 }
 
 // stageDecl is a pre, plan or post block.
@@ -64,7 +66,7 @@ type instance struct {
 
 // declareProject registers a project and its stages.
 func (l *loader) declareProject(b *hclsyntax.Block) {
-	p := &projectDecl{name: b.Labels[0], rng: b.LabelRanges[0], block: b, values: map[Phase]cty.Value{}}
+	p := &projectDecl{name: b.Labels[0], rng: b.LabelRanges[0], block: b, values: map[Phase]cty.Value{}, byName: map[stageName]*stageDecl{}}
 	p.content = l.read(projectSpec, b.Body, b.DefRange())
 	if old := l.project(p.name); old != nil {
 		l.add(duplicate(p.rng, old.rng, "project", p.name))
@@ -109,6 +111,7 @@ func (l *loader) declareStage(p *projectDecl, phase Phase, b *hclsyntax.Block) {
 		return
 	}
 	p.stages = append(p.stages, s)
+	p.byName[stageName{phase, s.name}] = s
 }
 
 // evaluateProjects expands for_each everywhere, then evaluates every stage.

@@ -78,16 +78,16 @@ func (l *loader) parseStage(tr hcl.Traversal, p *projectDecl) (stagePath, *Diagn
 }
 
 func (l *loader) parseProject(tr hcl.Traversal) (*projectDecl, Phase, *Diagnostic) {
-	var projects []string
-	for _, p := range l.projects {
-		projects = append(projects, p.name)
-	}
 	name, rng, ok := step(tr, 1)
 	if !ok {
 		return nil, "", Errorf(tr.SourceRange(), "Incomplete reference", "Write project.NAME.plan.STAGE.artifacts.")
 	}
 	p := l.project(name)
 	if p == nil {
+		var projects []string
+		for _, p := range l.projects {
+			projects = append(projects, p.name)
+		}
 		return nil, "", Errorf(rng, "Unknown project", "There is no project %q. %s", name, orList(projects, name, "projects"))
 	}
 	phase, rng, ok := step(tr, 2)
@@ -178,6 +178,9 @@ func (l *loader) phaseValue(p *projectDecl, phase Phase) cty.Value {
 }
 
 func (l *loader) projectsValue() cty.Value {
+	if l.allProjects != cty.NilVal {
+		return l.allProjects
+	}
 	attrs := map[string]cty.Value{}
 	for _, p := range l.projects {
 		phases := map[string]cty.Value{}
@@ -186,7 +189,8 @@ func (l *loader) projectsValue() cty.Value {
 		}
 		attrs[p.name] = cty.ObjectVal(phases)
 	}
-	return cty.ObjectVal(attrs)
+	l.allProjects = cty.ObjectVal(attrs)
+	return l.allProjects
 }
 
 // reference is what plan.NAME evaluates to. The mark travels with everything

@@ -167,6 +167,9 @@ func (l *loader) value(e hcl.Expression, ctx *hcl.EvalContext) (v cty.Value, ok 
 // near: functions quote their arguments.
 func hideSensitive(diags Diagnostics, ctx *hcl.EvalContext) Diagnostics {
 	if len(diags) == 0 {
+		return nil
+	}
+	if len(diags) == 0 {
 		return nil // to look at all values takes longer than all the rest
 	}
 	for _, v := range ctx.Variables {

@@ -33,6 +33,7 @@ type Problem struct {
 // Bounds of what is looked at.
 const (
 	maxScript = 1 << 20 // bytes
+	harmless  = 2 << 10 // bytes, which can not be nested too deeply
 	maxFrames = 20000   // of the parser's stack, which nesting fills
 )
 
@@ -53,15 +54,15 @@ func parse(text string, sh Shell) *Problem {
 	if len(text) > maxScript {
 		return unchecked(text, "It is longer than 1 MiB.")
 	}
-	bash := read(text, syntax.LangBash)
 	if sh == Bash {
-		return bash.problem(text)
+		return read(text, syntax.LangBash).problem(text)
 	}
 	posix := read(text, syntax.LangPOSIX)
-	switch {
-	case posix.err == nil:
+	if posix.err == nil {
 		return nil
-	case bash.err == nil:
+	}
+	bash := read(text, syntax.LangBash)
+	if bash.err == nil {
 		return posix.foreign(text, sh)
 	}
 	p := bash.problem(text)
@@ -122,12 +123,13 @@ func endsShell(s *syntax.Stmt) bool {
 // source hands a script to the parser and watches how deep it is.
 type source struct {
 	text string
+	read int // bytes
 	deep bool
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	var frame [1]uintptr
-	if runtime.Callers(maxFrames, frame[:]) > 0 {
+	if s.read >= harmless && runtime.Callers(maxFrames, frame[:]) > 0 {
 		s.deep = true
 		return 0, errDeep
 	}
@@ -135,7 +137,7 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(p, s.text)
-	s.text = s.text[n:]
+	s.text, s.read = s.text[n:], s.read+n
 	return n, nil
 }
 
