@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math/big"
@@ -19,8 +18,10 @@ func convertTo(v cty.Value, want cty.Type) (cty.Value, error) {
 	}
 	out, err := convert.Convert(v, want)
 	if err != nil {
-		if err := cmp.Or(elementError(v, want), attributeError(v, want)); err != nil {
-			return cty.DynamicVal, err
+		for _, find := range []func(cty.Value, cty.Type) error{elementError, attributeError} {
+			if err := find(v, want); err != nil {
+				return cty.DynamicVal, err
+			}
 		}
 		return cty.DynamicVal, fmt.Errorf("%s is needed, and this is %s", typeName(want), typeName(v.Type()))
 	}
