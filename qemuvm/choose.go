@@ -79,12 +79,17 @@ type candidate struct {
 	limit      time.Duration
 }
 
+// tcgCPU is all that QEMU can emulate but cmpxchg16b: with it, Linux 6.12 (Debian
+// trixie) faults at random under QEMU 7.2's emulation, and without it does not.
+const tcgCPU = "max,cx16=off"
+
 // Some nested hypervisors offer IA32_ARCH_CAPABILITIES and refuse to set it:
 // QEMU then aborts, hence the second.
 var candidates = []candidate{
 	{KVM, "host", kvmProbeLimit},
 	{KVM, "host,arch-capabilities=off", kvmProbeLimit},
-	{TCG, "max", tcgProbeLimit},
+	{TCG, tcgCPU, tcgProbeLimit},
+	{TCG, "max", tcgProbeLimit}, // a machine without that feature, such as aarch64
 }
 
 // Choose finds the best accelerator that really boots Machine. The first time

@@ -115,7 +115,7 @@ func TestChooseAtOnce(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 5 {
-				if err := m.keep(Choice{Accel: TCG, CPU: "max"}); err != nil {
+				if err := m.keep(Choice{Accel: TCG, CPU: tcgCPU}); err != nil {
 					t.Error(err)
 				}
 				if c, ok := m.recall(); !ok || c.Accel != TCG {
@@ -177,19 +177,19 @@ func TestChooseBlameless(t *testing.T) {
 func TestTryHangs(t *testing.T) {
 	t.Parallel()
 	p := ProbeOptions{Machine: probeMachine(t, true), Try: resets}
-	err := p.try(t.Context(), candidate{TCG, "max", 2 * time.Second})
+	err := p.try(t.Context(), candidate{TCG, tcgCPU, 2 * time.Second})
 	for _, text := range []string{"did not answer within 2s", "guest: here"} {
 		if err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%q is not in: %v", text, err)
 		}
 	}
 	p.Machine = fakeMachine("silent")
-	err = p.try(t.Context(), candidate{TCG, "max", 50 * time.Millisecond})
+	err = p.try(t.Context(), candidate{TCG, tcgCPU, 50 * time.Millisecond})
 	if err == nil || !strings.Contains(err.Error(), "QEMU did not start within 50ms") {
 		t.Errorf("a silent QEMU: %v", err)
 	}
 	p.Machine = fakeMachine("fails")
-	err = p.try(t.Context(), candidate{TCG, "max", 10 * time.Second})
+	err = p.try(t.Context(), candidate{TCG, tcgCPU, 10 * time.Second})
 	if err == nil || !strings.Contains(err.Error(), "status 4; it said: some device broke") {
 		t.Errorf("a QEMU that breaks: %v", err)
 	}
@@ -197,7 +197,7 @@ func TestTryHangs(t *testing.T) {
 
 func TestRecordValid(t *testing.T) {
 	now := time.Now()
-	good := record{Format: memoryFormat, Key: "k", Time: now.Add(-time.Hour), Accel: TCG, CPU: "max"}
+	good := record{Format: memoryFormat, Key: "k", Time: now.Add(-time.Hour), Accel: TCG, CPU: tcgCPU}
 	tests := []struct {
 		name   string
 		change func(*record)
@@ -254,7 +254,7 @@ func FuzzRecall(f *testing.F) {
 			t.Fatal(err)
 		}
 		c, ok := m.recall()
-		if ok && !(c.Accel == KVM && (c.CPU == "host" || c.CPU == "host,arch-capabilities=off") || c.Accel == TCG && c.CPU == "max") {
+		if ok && !(c.Accel == KVM && (c.CPU == "host" || c.CPU == "host,arch-capabilities=off") || c.Accel == TCG && (c.CPU == tcgCPU || c.CPU == "max")) {
 			t.Errorf("%q gives %+v", data, c)
 		}
 	})

@@ -109,11 +109,12 @@ func (b *builder) boot(o *Options) {
 }
 
 // kernelArguments is the kernel's command line. A panic ends the machine at
-// once (panic=-1 reboots, -no-reboot turns that into an exit). Mitigations of
+// once (panic=-1 reboots, -no-reboot turns that into an exit), and so does an
+// oops: after one a stage may hang. Mitigations of
 // CPU faults stay on.
 func (o *Options) kernelArguments() string {
 	p := platforms[o.Arch]
-	args := []string{"panic=-1", "quiet", "loglevel=4", "cryptomgr.notests", "nowatchdog", "audit=0", "rcupdate.rcu_expedited=1"}
+	args := []string{"panic=-1", "oops=panic", "quiet", "loglevel=4", "cryptomgr.notests", "nowatchdog", "audit=0", "rcupdate.rcu_expedited=1"}
 	if o.Console {
 		args = slices.Insert(args, 0, "console="+p.console)
 	}

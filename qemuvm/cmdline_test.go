@@ -24,7 +24,7 @@ func ram(bytes, size string) string {
 // The arguments are compared as words joined by blanks: none of the values here
 // has a blank but the kernel's arguments.
 func TestCommandLine(t *testing.T) {
-	const linux = "panic=-1 quiet loglevel=4 cryptomgr.notests nowatchdog audit=0 rcupdate.rcu_expedited=1"
+	const linux = "panic=-1 oops=panic quiet loglevel=4 cryptomgr.notests nowatchdog audit=0 rcupdate.rcu_expedited=1"
 	tests := []struct {
 		name string
 		o    Options
