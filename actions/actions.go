@@ -29,6 +29,11 @@ type Definition struct {
 	// host from the configuration alone.
 	PlanEnv func(args config.Args) map[string]string
 
+	// Depends says what the result of the action, in a pre stage, depends on, so
+	// that it can be used again until that changes; or why it can not. Nil: what
+	// it depends on is not known.
+	Depends func(args config.Args) (d Depends, why string)
+
 	// Env returns the environment of the action itself; nil: none.
 	Env func(args config.Args) map[string]string
 }

@@ -38,7 +38,8 @@ var _ = register(Definition{
 		NeedsDebian: true,
 		Check:       checkDebGet,
 	},
-	Steps: debGetSteps,
+	Steps:   debGetSteps,
+	Depends: debGetDepends,
 	Title: func(args config.Args) string {
 		return "deb_get " + strings.Join(append(append([]string{}, args.Strings("packages")...), args.Strings("sources")...), " ")
 	},

@@ -12,5 +12,6 @@ var _ = register(Definition{
 		Phases:  []config.Phase{config.Pre, config.Plan, config.Post},
 		Example: "action \"dummy\" {}",
 	},
-	Steps: func(config.Args, Host) ([]guest.Step, error) { return nil, nil },
+	Steps:   func(config.Args, Host) ([]guest.Step, error) { return nil, nil },
+	Depends: nothingDepends,
 })

@@ -38,7 +38,8 @@ var _ = register(Definition{
 			return c.problems
 		},
 	},
-	Steps: goModDownloadSteps,
+	Steps:   goModDownloadSteps,
+	Depends: goModDepends,
 	Title: func(args config.Args) string {
 		return "go_mod_download " + strings.Join(args.Strings("dirs"), " ")
 	},

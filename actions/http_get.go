@@ -34,7 +34,8 @@ var _ = register(Definition{
 		Example: "action \"http_get\" {\n  url    = \"https://example.org/words-1.2.tar.gz\"\n  sha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\n}",
 		Check:   checkHTTPGet,
 	},
-	Steps: httpGetSteps,
+	Steps:   httpGetSteps,
+	Depends: httpGetDepends,
 	Title: func(args config.Args) string {
 		files := httpFiles(args)
 		if len(files) != 1 {

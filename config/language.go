@@ -151,5 +151,5 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 	if phase == Plan {
 		s.Blocks[2] = &blockSpec{Name: "network", Never: "A plan stage runs the project's code and never has a network: fetch what it needs in a pre stage."}
 	}
-	return s
+	return withReuse(s, phase)
 }

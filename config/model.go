@@ -85,6 +85,7 @@ type Stage struct {
 	// Sensitive names, sorted, the variables in Env that were made from
 	// sensitive variables and must not be shown.
 	Sensitive []string
+	Reuse     *Reuse `json:",omitempty"` // nil: as package stages decides
 }
 
 // NetworkMode is what a stage can reach.

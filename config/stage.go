@@ -31,6 +31,7 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 		Range:   in.decl.block.DefRange(),
 		When:    l.when(in, c),
 		Retry:   l.retry(in, c),
+		Reuse:   l.reuse(in, c),
 	}
 	if d := l.stageTimeout(in, c); d > 0 {
 		s.Limits.Timeout = d

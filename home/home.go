@@ -62,6 +62,13 @@ func (h *Home) Programs() string { return filepath.Join(h.cache, "programs") }
 // Sources holds source trees fetched from elsewhere.
 func (h *Home) Sources() string { return filepath.Join(h.cache, "sources") }
 
+// SourceIndexes holds what the files of source trees were when they were last
+// read, so that unchanged ones are not read again.
+func (h *Home) SourceIndexes() string { return filepath.Join(h.cache, "source-indexes") }
+
+// Results holds what stages made, by what they saw, to be used again.
+func (h *Home) Results() string { return filepath.Join(h.state, "results") }
+
 // Caches holds the caches of stages between runs.
 func (h *Home) Caches() string { return filepath.Join(h.state, "caches") }
 
