@@ -33,6 +33,9 @@ type Options struct {
 	Note func(text string)
 	// RequireKVM refuses to run stages under emulation.
 	RequireKVM bool
+	// Identifier has worked out what the stages see, and is told of what they are
+	// given; nil: nobody wants to know.
+	Identifier *Identifier
 	// CheckSource is asked about every source tree, packed into the archive that
 	// the guests get; its error is that of every stage. Nil: everything is right.
 	CheckSource func(src config.Source, archive string) error
@@ -78,6 +81,15 @@ func (r *Runner) Close() error {
 
 // Start packs the inputs and starts the machine.
 func (r *Runner) Start(ctx context.Context, job *stages.Job, obs stages.Observer) (stages.Execution, error) {
+	p, err := r.Prepare(ctx, job, obs)
+	if err != nil {
+		return nil, err
+	}
+	return p.Start(ctx)
+}
+
+// Prepare packs the inputs: it implements stages.Preparer.
+func (r *Runner) Prepare(ctx context.Context, job *stages.Job, obs stages.Observer) (stages.Prepared, error) {
 	if _, err := os.Stat(job.Dir); err != nil {
 		return nil, fmt.Errorf("the stage's directory: %w", err)
 	}
@@ -86,8 +98,26 @@ func (r *Runner) Start(ctx context.Context, job *stages.Job, obs stages.Observer
 	err := x.prepare(ctx)
 	x.times.Prepare = time.Since(began)
 	if err == nil {
-		err = x.boot(ctx)
+		return prepared{x}, nil
 	}
+	if result, ok := x.users(err); ok {
+		x.finish(result)
+		return prepared{x}, nil
+	}
+	x.release()
+	return nil, err
+}
+
+// prepared is an execution without a machine, or one that is over already.
+type prepared struct{ x *execution }
+
+// Start starts the machine.
+func (p prepared) Start(ctx context.Context) (stages.Execution, error) {
+	x := p.x
+	if ended(x.over) {
+		return x, nil
+	}
+	err := x.boot(ctx)
 	if err == nil {
 		go x.supervise(ctx)
 		return x, nil
@@ -98,6 +128,12 @@ func (r *Runner) Start(ctx context.Context, job *stages.Job, obs stages.Observer
 	}
 	x.release()
 	return nil, err
+}
+
+// Close removes the devices.
+func (p prepared) Close() error {
+	p.x.release()
+	return nil
 }
 
 // users turns an error that is the user's to mend into the stage's result.

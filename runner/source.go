@@ -52,12 +52,10 @@ func (r *Runner) source(ctx context.Context, p *config.Project) (blockdev.Archiv
 }
 
 func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string, limit int64) (blockdev.Archive, error) {
-	dir := p.Source.Address
-	if !p.Source.Local {
-		var err error
-		if dir, err = source.Fetch(ctx, r.home, p.Source.Address); err != nil {
-			return blockdev.Archive{}, fmt.Errorf("source of project %s: %w", p.Name, err)
-		}
+	r.opts.Identifier.before(ctx, p.Source)
+	dir, err := r.sourceDir(ctx, p)
+	if err != nil {
+		return blockdev.Archive{}, err
 	}
 	files, err := source.Files(ctx, dir)
 	if err != nil {
@@ -67,6 +65,7 @@ func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string,
 	if err != nil {
 		return archive, fmt.Errorf("source of project %s: %w", p.Name, err)
 	}
+	r.opts.Identifier.packed(ctx, p.Source)
 	if r.opts.CheckSource != nil {
 		err = r.opts.CheckSource(p.Source, archive.Path)
 	}

@@ -85,7 +85,7 @@ func (r *run) stopSpent() {
 		}
 		b.stopped = true
 		for i := range b.running {
-			r.cancel[i](errProjectTimeout)
+			r.slots[i].cancel(errProjectTimeout)
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (r *run) dropSpent() {
 		}
 		i := r.ready[k]
 		r.ready = slices.Delete(r.ready, k, k+1)
-		r.settle(i, r.outOfTime(i, Result{Action: -1}))
+		r.drop(i, r.outOfTime(i, Result{Action: -1}))
 	}
 }
 

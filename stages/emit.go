@@ -45,7 +45,7 @@ func (r *run) stageFinished(i int) Event {
 	e := r.event(StageFinished, i)
 	s := r.results[i]
 	e.Outcome, e.Limit, e.Reason = s.Result.Outcome, s.Result.Limit, s.Result.Reason
-	e.Exit, e.Signal = s.Result.Exit, s.Result.Signal
+	e.Exit, e.Signal, e.From = s.Result.Exit, s.Result.Signal, s.Result.From
 	if s.Started.IsZero() {
 		return e
 	}

@@ -20,8 +20,9 @@ const (
 	RunFinished    EventType = "run_finished"    // Outcome, Duration, Stages
 	StageQueued    EventType = "stage_queued"    //
 	StagePreparing EventType = "stage_preparing" // Text: what is done (an image is built, the source is packed)
+	StageDecided   EventType = "stage_decided"   // Text: why the stage runs and no earlier result is used
 	StageStarted   EventType = "stage_started"   // the machine runs; Text: how it was started
-	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times
+	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times, From
 	StageRetried   EventType = "stage_retried"   // an attempt ended and another follows; Outcome, Limit, Reason, Exit, Signal of the one that ended, Text
 	ActionStarted  EventType = "action_started"  // Action, Name
 	ActionFinished EventType = "action_finished" // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
@@ -50,6 +51,7 @@ type Event struct {
 	Duration float64       `json:"duration,omitempty"` // seconds
 	Times    *EventTimes   `json:"times,omitempty"`
 	Stages   []StageRecord `json:"stages,omitempty"`
+	From     string        `json:"from,omitempty"` // the run whose result was reused
 
 	ID config.StageID `json:"-"`
 }
@@ -72,4 +74,5 @@ type StageRecord struct {
 	Attempts int     `json:"attempts,omitempty"` // when it was tried more than once
 	Output   string  `json:"output,omitempty"`   // digest of artifacts or deps
 	Bytes    int64   `json:"bytes,omitempty"`    // of that output
+	From     string  `json:"from,omitempty"`     // the run whose result was reused
 }

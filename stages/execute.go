@@ -10,40 +10,52 @@ import (
 	"time"
 )
 
-// execute runs stage i to its end, in a goroutine of its own.
-func (r *run) execute(ctx context.Context, i int) (res Result) {
-	obs := r.observe(i)
-	defer obs.close()
-	return r.byLimit(ctx, i, r.persist(ctx, i, obs))
+// execute runs stage i to its end, in a goroutine of its own, and hands what
+// became of it to the Reuser.
+func (r *run) execute(i int, s slot) Result {
+	res := r.byLimit(s.ctx, i, r.persist(i, s))
+	if r.opts.Reuser != nil && s.job != nil {
+		r.keep(s, res)
+	}
+	return res
 }
 
 // attempt runs stage i from its job to the closed Execution. It returns a usable
 // result whatever the Runner does.
-func (r *run) attempt(ctx context.Context, i, n int, obs *stageObserver) (res Result) {
+func (r *run) attempt(i, n int, s slot, obs *stageObserver) (res Result) {
 	defer obs.close()
-	err := guard(obs, "starting the stage", func() { res = r.startAndAttend(ctx, i, n, obs) })
+	err := guard(obs, "starting the stage", func() { res = r.startAndAttend(i, n, s, obs) })
 	if err != nil {
 		return errored(err)
 	}
 	return checked(res)
 }
 
-func (r *run) startAndAttend(ctx context.Context, i, n int, obs *stageObserver) Result {
-	job, err := r.job(i)
-	if err != nil {
-		return errored(err)
-	}
-	job.Attempt = n
-	ex, err := r.opts.Runner.Start(ctx, job, obs)
+func (r *run) startAndAttend(i, n int, s slot, obs *stageObserver) Result {
+	ex, err := r.startAttempt(i, n, s, obs)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && s.ctx.Err() != nil:
 		return Result{Outcome: Cancelled, Reason: "cancelled before its machine ran", Action: -1}
 	case err != nil:
 		return errored(err)
 	case ex == nil:
 		return errored(errors.New("internal error: the runner started nothing"))
 	}
-	return r.attend(ctx, ex, obs)
+	return r.attend(s.ctx, ex, obs)
+}
+
+// startAttempt starts what was prepared, which is the first attempt, or a new
+// job.
+func (r *run) startAttempt(i, n int, s slot, obs *stageObserver) (Execution, error) {
+	if n == 1 && s.prepared != nil {
+		return s.prepared.Start(s.ctx)
+	}
+	job, err := r.job(i)
+	if err != nil {
+		return nil, err
+	}
+	job.Attempt = n
+	return r.opts.Runner.Start(s.ctx, job, obs)
 }
 
 // attend waits for the end of an execution, passes interrupts on to it and

@@ -40,30 +40,69 @@ func (r *run) job(i int) (*Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no directory for its logs and artifacts: %w", err)
 	}
-	job := &Job{
-		RunID:   r.opts.RunID,
-		Project: r.g.projects[r.g.nodes[i].project],
-		Stage:   s,
-		Env:     r.g.Env(s.ID),
-		Inputs:  r.outputs(r.g.artifactNeeds(i)),
-		Dir:     dir,
-	}
-	switch s.ID.Phase {
-	case config.Plan:
-		job.Deps = r.outputs(r.g.members(i, config.Pre))
-	case config.Post:
-		job.Union = r.outputs(r.g.members(i, config.Plan))
-	}
+	job := r.g.job(i, func(n int) *Data { return r.results[n].Result.Output })
+	job.RunID, job.Dir = r.opts.RunID, dir
 	return job, nil
 }
 
+// job makes the job of stage i from what the stages before it left.
+func (g *Graph) job(i int, output func(node int) *Data) *Job {
+	s := g.nodes[i].stage
+	job := &Job{
+		Project: g.projects[g.nodes[i].project],
+		Stage:   s,
+		Env:     g.Env(s.ID),
+		Inputs:  g.outputs(g.artifactNeeds(i), output),
+	}
+	switch s.ID.Phase {
+	case config.Plan:
+		job.Deps = g.outputs(g.members(i, config.Pre), output)
+	case config.Post:
+		job.Union = g.outputs(g.members(i, config.Plan), output)
+	}
+	return job
+}
+
+// Foresee returns the job of a stage, nil if there is none of that name, as it
+// would be if the stages before it left these outputs. It has no run and no
+// directory.
+func (g *Graph) Foresee(id config.StageID, outputs map[config.StageID]*Data) *Job {
+	i, ok := g.index[id]
+	if !ok {
+		return nil
+	}
+	return g.job(i, func(n int) *Data { return outputs[g.nodes[n].stage.ID] })
+}
+
+// Reads returns the stages whose outputs a stage reads, in order, each once.
+func (g *Graph) Reads(id config.StageID) []config.StageID {
+	i, ok := g.index[id]
+	if !ok {
+		return nil
+	}
+	nodes := g.artifactNeeds(i)
+	switch id.Phase {
+	case config.Plan:
+		nodes = slices.Concat(g.members(i, config.Pre), nodes)
+	case config.Post:
+		nodes = slices.Concat(g.members(i, config.Plan), nodes)
+	}
+	var ids []config.StageID
+	for _, s := range g.stagesOf(nodes) {
+		if !slices.Contains(ids, s.ID) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
+}
+
 // outputs returns what stages left, without those that left nothing.
-func (r *run) outputs(nodes []int) []Data {
+func (g *Graph) outputs(nodes []int, output func(node int) *Data) []Data {
 	var data []Data
 	for _, n := range nodes {
-		if out := r.results[n].Result.Output; out != nil {
+		if out := output(n); out != nil {
 			d := *out
-			d.From = r.g.nodes[n].stage.ID
+			d.From = g.nodes[n].stage.ID
 			data = append(data, d)
 		}
 	}

@@ -13,13 +13,14 @@ const (
 )
 
 // Combine returns the outcome of a run from those of its stages: the first of
-// cancelled, errored, failed, timed_out that any of them has, else succeeded.
+// cancelled, errored, failed, timed_out that any of them has, else succeeded,
+// which a reused stage counts as.
 // Stages that are skipped follow from others; with nothing else they make a run
 // that failed. An outcome that is none of the constants counts as errored.
 func Combine(outcomes ...Outcome) Outcome {
 	worst := Succeeded
 	for _, o := range outcomes {
-		if severity(o) > severity(worst) {
+		if !o.Good() && severity(o) > severity(worst) {
 			worst = o
 		}
 	}
@@ -47,7 +48,7 @@ func severity(o Outcome) int {
 // ExitStatus returns the program's exit status for the outcome of a run.
 func ExitStatus(o Outcome) int {
 	switch o {
-	case Succeeded:
+	case Succeeded, Reused:
 		return ExitSucceeded
 	case Failed, TimedOut, Skipped:
 		return ExitFailed

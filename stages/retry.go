@@ -20,16 +20,16 @@ func attempts(s *config.Stage) int {
 // persist runs stage i as often as its retry block asks for, and returns the
 // result of the last attempt. Every attempt has a Job and an Execution of its
 // own; what the stage holds of the machine's capacity it keeps in between.
-func (r *run) persist(ctx context.Context, i int, obs *stageObserver) Result {
-	s := r.g.nodes[i].stage
+func (r *run) persist(i int, slot slot) Result {
+	s, ctx, obs := r.g.nodes[i].stage, slot.ctx, slot.obs
 	if attempts(s) == 1 {
-		return attempted(r.attempt(ctx, i, 1, obs.attempt(0)), 1, obs)
+		return attempted(r.attempt(i, 1, slot, obs.attempt(0)), 1, obs)
 	}
 	for n := 1; ; n++ {
 		if n > 1 {
 			obs.attempt(n).Event(Event{Type: LogOutput, Stream: "system", Text: fmt.Sprintf("attempt %d of %d", n, attempts(s))})
 		}
-		res := r.attempt(ctx, i, n, obs.attempt(n))
+		res := r.attempt(i, n, slot, obs.attempt(n))
 		if n >= attempts(s) || ctx.Err() != nil || !slices.Contains(s.Retry.On, string(res.Outcome)) {
 			return attempted(res, n, obs)
 		}

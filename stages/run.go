@@ -3,7 +3,6 @@ package stages
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -24,8 +23,17 @@ type RunOptions struct {
 	Capacity    Capacity
 	Parallelism int // stages at the same time, at most; 0: only Capacity bounds them
 
+	// Reuser knows the results of earlier runs; nil: every stage runs.
+	Reuser Reuser
+
+	// Duration says how long a stage took the last time, 0 if that is not known:
+	// those with the longest way to the end of the run start first. Nil: the
+	// first in order do.
+	Duration func(config.StageID) time.Duration
+
 	// Dir returns the directory that keeps a stage's logs and artifacts, and
-	// creates it. It is called when the stage starts, from several goroutines.
+	// creates it. It is called when the stage starts or is looked up, more than
+	// once, from several goroutines.
 	Dir func(config.StageID) (string, error)
 
 	// Kill, once closed, is the second interrupt: everything that runs is
@@ -50,7 +58,7 @@ type StageResult struct {
 	Stage    *config.Stage
 	Result   Result
 	Started  time.Time     // zero: it never started
-	Duration time.Duration // from there until everything it held was released
+	Duration time.Duration // until everything it held was released, without waiting for room
 }
 
 // Record returns the stage's line in the record of its run.
@@ -61,6 +69,7 @@ func (s StageResult) Record() StageRecord {
 		Limit:    s.Result.Limit,
 		Reason:   s.Result.Reason,
 		Duration: s.Duration.Seconds(),
+		From:     s.Result.From,
 	}
 	if s.Result.Attempts > 1 {
 		r.Attempts = s.Result.Attempts
@@ -72,9 +81,13 @@ func (s StageResult) Record() StageRecord {
 }
 
 // Run runs all stages, each once all it needs is over, as many at a time as the
-// options permit; of those that could start the first in order does. A stage
-// that needs one that did not succeed is skipped, unless its When says
-// otherwise; the others go on.
+// options permit; of those that could start, that with the longest way to the
+// end does (RunOptions.Duration). A stage that needs one that did not succeed is
+// skipped, unless its When says otherwise; the others go on. A stage for which
+// the Reuser has a result is over at once.
+//
+// Inputs of a few stages are packed before there is room for their machines,
+// when the Runner is a Preparer; Capacity and Parallelism bound machines alone.
 //
 // When ctx ends, nothing more is started, what runs is asked to stop, has Grace
 // to do so and then is killed; what waits is cancelled. Run returns when every
@@ -97,29 +110,23 @@ func (g *Graph) Run(ctx context.Context, opts RunOptions) RunResult {
 
 // run is the state of one Run. Only the goroutine of Run changes it.
 type run struct {
-	ctx      context.Context // ends with the first interrupt
-	kill     chan struct{}   // closed by interrupts when everything has to go
-	g        *Graph
-	opts     RunOptions
-	started  time.Time
-	rank     []int
-	left     []int    // by node: how many needs are not over yet
-	spoiled  []string // by node: why something it needs went badly, empty if nothing did
-	settled  []bool   // by node: it has its result
-	running  []bool
-	cancel   []context.CancelCauseFunc // by stage: ends its context, once it was started
-	budgets  []*budget                 // by project
-	results  []StageResult             // by stage; each is written before any stage that needs it starts
-	ready    []int                     // stages that could start, by rank
-	active   int
-	memory   int64
-	cpus     int
-	finished chan finished
-}
-
-type finished struct {
-	node   int
-	result Result
+	ctx     context.Context // ends with the first interrupt
+	kill    chan struct{}   // closed by interrupts when everything has to go
+	g       *Graph
+	opts    RunOptions
+	started time.Time
+	rank    []int
+	left    []int         // by node: how many needs are not over yet
+	spoiled []string      // by node: why something it needs went badly, empty if nothing did
+	settled []bool        // by node: it has its result
+	budgets []*budget     // by project
+	results []StageResult // by stage; each is written before any stage that needs it starts
+	slots   []slot        // by stage
+	ready   []int         // stages whose next step could start, by rank
+	active  int           // steps at work
+	use     use           // of the machines
+	beside  beside        // known while steps are started
+	reports chan report
 }
 
 func newRun(ctx context.Context, g *Graph, opts RunOptions) *run {
@@ -127,20 +134,19 @@ func newRun(ctx context.Context, g *Graph, opts RunOptions) *run {
 		opts.Grace = Grace
 	}
 	r := &run{
-		ctx:      ctx,
-		kill:     make(chan struct{}),
-		g:        g,
-		opts:     opts,
-		started:  time.Now(),
-		rank:     g.ranks(),
-		left:     make([]int, len(g.nodes)),
-		spoiled:  make([]string, len(g.nodes)),
-		cancel:   make([]context.CancelCauseFunc, g.stages),
-		budgets:  newBudgets(g.projects),
-		settled:  make([]bool, len(g.nodes)),
-		running:  make([]bool, len(g.nodes)),
-		results:  make([]StageResult, g.stages),
-		finished: make(chan finished, g.stages),
+		ctx:     ctx,
+		kill:    make(chan struct{}),
+		g:       g,
+		opts:    opts,
+		started: time.Now(),
+		rank:    g.priorities(opts.Duration),
+		left:    make([]int, len(g.nodes)),
+		spoiled: make([]string, len(g.nodes)),
+		budgets: newBudgets(g.projects),
+		settled: make([]bool, len(g.nodes)),
+		results: make([]StageResult, g.stages),
+		slots:   make([]slot, g.stages),
+		reports: make(chan report, 2*g.stages), // a step and its note of being slow
 	}
 	for i, n := range g.nodes {
 		r.left[i] = len(n.needs)
@@ -194,7 +200,10 @@ func (r *run) loop() {
 		r.dropSpent()
 		r.startReady()
 		if r.active == 0 {
-			break
+			r.cancelWaiting() // the run was cancelled, or there is nothing
+			if r.active == 0 {
+				return
+			}
 		}
 		limit := r.nextLimit()
 		select {
@@ -203,75 +212,14 @@ func (r *run) loop() {
 		case <-interrupted:
 			interrupted = nil
 			r.cancelWaiting()
-		case f := <-r.finished:
+		case f := <-r.reports:
 			if r.ctx.Err() != nil {
 				r.cancelWaiting() // first: what needs f's stage is cancelled, not skipped
 			}
-			r.release(f.node)
-			r.settle(f.node, f.result)
+			r.advance(f)
 		}
 		limit.Stop()
 	}
-	r.cancelWaiting()
-}
-
-// startReady starts every stage there is room for.
-func (r *run) startReady() {
-	waiting := r.ready[:0]
-	for k, i := range r.ready {
-		if r.full() {
-			waiting = append(waiting, r.ready[k:]...)
-			break
-		}
-		if !r.fits(r.g.nodes[i].stage) {
-			waiting = append(waiting, i)
-			continue
-		}
-		r.start(i)
-	}
-	r.ready = waiting
-}
-
-func (r *run) start(i int) {
-	s := r.g.nodes[i].stage
-	r.running[i] = true
-	r.active++
-	r.memory += s.Limits.Memory
-	r.cpus += cpus(s)
-	r.results[i].Started = time.Now()
-	r.budget(i).begin(i, r.results[i].Started)
-	ctx, cancel := context.WithCancelCause(r.ctx)
-	r.cancel[i] = cancel
-	go func() { r.finished <- finished{i, r.execute(ctx, i)} }()
-}
-
-func (r *run) release(i int) {
-	s := r.g.nodes[i].stage
-	r.running[i] = false
-	r.active--
-	r.memory -= s.Limits.Memory
-	r.cpus -= cpus(s)
-	r.results[i].Duration = time.Since(r.results[i].Started)
-	r.budget(i).end(i, r.results[i].Duration)
-	r.cancel[i](nil)
-}
-
-// full reports whether no stage whatever could start now.
-func (r *run) full() bool {
-	return r.ctx.Err() != nil ||
-		r.opts.Parallelism > 0 && r.active >= r.opts.Parallelism ||
-		r.opts.Capacity.CPUs > 0 && r.cpus >= r.opts.Capacity.CPUs
-}
-
-// fits reports whether there is room for s beside what runs. A stage with more
-// CPUs than the machine runs alone.
-func (r *run) fits(s *config.Stage) bool {
-	if r.active == 0 {
-		return true
-	}
-	c := r.opts.Capacity
-	return (c.Memory <= 0 || s.Limits.Memory <= c.Memory-r.memory) &&
-		(c.CPUs <= 0 || cpus(s) <= c.CPUs-r.cpus)
 }
 
 // refuses says why a stage can not run on the machine at all, "" if it can.
@@ -298,26 +246,6 @@ func size(n int64) string {
 	}
 }
 
-// queue puts a stage among those that could start.
-func (r *run) queue(i int) {
-	at, _ := slices.BinarySearchFunc(r.ready, r.rank[i], func(n, rank int) int { return r.rank[n] - rank })
-	r.ready = slices.Insert(r.ready, at, i)
-	r.emit(r.event(StageQueued, i))
-}
-
-// cancelWaiting settles all stages that do not run.
-func (r *run) cancelWaiting() {
-	r.ready = nil
-	for _, i := range r.g.order {
-		if r.settled[i] || r.running[i] {
-			continue
-		}
-		r.settled[i] = true
-		r.results[i].Result = Result{Outcome: Cancelled, Reason: "the run was cancelled before it started", Action: -1}
-		r.emit(r.stageFinished(i))
-	}
-}
-
 // finish makes the result of the run and tells of it.
 func (r *run) finish() RunResult {
 	res := RunResult{Started: r.started, Duration: time.Since(r.started)}
@@ -335,8 +263,8 @@ func (r *run) finish() RunResult {
 	return res
 }
 
-// verb completes "a stage that …".
-func verb(o Outcome) string {
+// Verb completes "a stage that …".
+func Verb(o Outcome) string {
 	switch o {
 	case TimedOut:
 		return "timed out"

@@ -19,6 +19,7 @@ const (
 	TimedOut  Outcome = "timed_out"
 	Cancelled Outcome = "cancelled"
 	Skipped   Outcome = "skipped" // a stage it needs did not succeed
+	Reused    Outcome = "reused"  // it did not run: its result is that of an earlier run
 )
 
 // Data is a tar archive on the host: source, deps, artifacts. It was written
@@ -55,7 +56,7 @@ const (
 type Result struct {
 	Outcome  Outcome
 	Limit    string // the limit that was hit, by its name in the limits block
-	Reason   string // one sentence for the user; empty when Succeeded
+	Reason   string // one sentence for the user; empty when Succeeded; why, when Reused
 	Action   int    // index of the action that ended the stage, -1 when none did
 	Exit     int    // its exit status, when Outcome is Failed by one
 	Signal   string // its signal, when it was killed by one
@@ -64,6 +65,7 @@ type Result struct {
 	Unneeded bool  // it was Skipped because of its own When, and not because of what it needs
 	Output   *Data // artifacts, or the deps of a pre stage; nil: none
 	Times    Times
+	From     string // the run whose result this is, when Reused
 }
 
 // Times says where a stage's time went.

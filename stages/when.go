@@ -24,8 +24,8 @@ func (r *run) settle(i int, res Result) {
 		r.spoilReaders(i, fmt.Sprintf("it needs the artifacts of %s, which had nothing to do", id))
 	case res.Outcome == Skipped:
 		r.spoil(i, res.Reason) // which names the stage where it began
-	case res.Outcome != Succeeded:
-		r.spoil(i, fmt.Sprintf("it needs %s, which %s", id, verb(res.Outcome)))
+	case !res.Outcome.Good():
+		r.spoil(i, fmt.Sprintf("it needs %s, which %s", id, Verb(res.Outcome)))
 	}
 	r.over(i)
 }

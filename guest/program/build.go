@@ -81,14 +81,22 @@ func key(arch string, files map[string][]byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// cachePath returns where a built program is kept, and what it is built from.
+func cachePath(arch, dir string) (string, map[string][]byte, error) {
+	files, err := tree()
+	if err != nil {
+		return "", nil, err
+	}
+	return filepath.Join(dir, "ambient-guest-"+arch+"-"+key(arch, files)[:32]), files, nil
+}
+
 // cached returns the program from dir; if it is not there it is built, once,
 // whatever number of processes ask.
 func cached(ctx context.Context, arch, dir string) ([]byte, error) {
-	files, err := tree()
+	path, files, err := cachePath(arch, dir)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, "ambient-guest-"+arch+"-"+key(arch, files)[:32])
 	if data := read(path); data != nil {
 		return data, nil
 	}

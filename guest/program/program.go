@@ -31,6 +31,21 @@ func Load(ctx context.Context, arch, cacheDir string) (Program, error) {
 	return load(ctx, built, arch, cacheDir)
 }
 
+// Find is Load without building: ok is false when there is nothing yet.
+func Find(arch, cacheDir string) (p Program, ok bool, err error) {
+	data, err := fs.ReadFile(built, "bin/ambient-guest-"+arch)
+	if errors.Is(err, fs.ErrNotExist) {
+		var path string
+		if path, _, err = cachePath(arch, cacheDir); err == nil {
+			data = read(path)
+		}
+	}
+	if err != nil || data == nil {
+		return Program{}, false, err
+	}
+	return Program{Data: data, Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(data))}, true, nil
+}
+
 func load(ctx context.Context, built fs.FS, arch, cacheDir string) (Program, error) {
 	if arch != "amd64" && arch != "arm64" {
 		return Program{}, fmt.Errorf("there is no guest program for %q machines, only for amd64 and arm64", arch)

@@ -1,0 +1,275 @@
+package results
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+// Store is the place of all results of a home. It is safe for concurrent use,
+// also by several processes.
+type Store struct{ dir string }
+
+// NewStore returns the store of a home. Nothing is created.
+func NewStore(h *home.Home) *Store { return &Store{dir: h.Results()} }
+
+// Entry is a result that can be used again.
+type Entry struct {
+	Version int           `json:"v"`
+	Key     string        `json:"key"`   // 64 hex digits
+	Stage   string        `json:"stage"` // "greet/plan.build"
+	Run     string        `json:"run"`   // that made it
+	Made    time.Time     `json:"made"`
+	Parts   []stages.Part `json:"parts"` // what the stage saw
+	Output  *Output       `json:"output,omitempty"`
+	Files   []File        `json:"files"`
+
+	Used time.Time `json:"-"` // when it was made or last used
+}
+
+// Output says which of the files is the artifacts, or the deps of a pre stage.
+type Output struct {
+	File   string `json:"file"`
+	Size   int64  `json:"size"`
+	Digest string `json:"digest"` // "sha256:…"
+}
+
+// File is a file that was kept of the stage.
+type File struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+}
+
+// Bytes is what the files take, shared with the record of the run.
+func (e *Entry) Bytes() (sum int64) {
+	for _, f := range e.Files {
+		sum += f.Size
+	}
+	return sum
+}
+
+// entryVersion is the version of the schema of Entry as JSON.
+const entryVersion = 1
+
+const (
+	keysDir   = "keys"
+	lastDir   = "last"
+	filesDir  = "files"
+	entryFile = "result.json"
+	temporary = ".tmp-" // prefix of directories that are being made or removed
+	maxEntry  = 4 << 20 // bytes of a result.json
+	maxFiles  = 16
+)
+
+var (
+	keyText     = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	errDamaged  = errors.New("the kept result is damaged")
+	errNoResult = errors.New("there is no such result")
+)
+
+func (s *Store) keyDir(key string) string { return filepath.Join(s.dir, keysDir, key) }
+
+func (s *Store) filesOf(e *Entry) string { return filepath.Join(s.keyDir(e.Key), filesDir) }
+
+// Empty reports whether no result was ever kept.
+func (s *Store) Empty() bool {
+	_, err := os.Stat(filepath.Join(s.dir, keysDir))
+	return err != nil
+}
+
+// load reads an entry and checks everything but the content of its files.
+func (s *Store) load(key string) (*Entry, error) {
+	dir := s.keyDir(key)
+	data, info, err := readBounded(filepath.Join(dir, entryFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errNoResult
+	}
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{}
+	if err := json.Unmarshal(data, e); err != nil {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if e.Version != entryVersion || e.Key != key || keyOf(e.Parts) != key || len(e.Files) > maxFiles {
+		return nil, errDamaged
+	}
+	e.Used = info.ModTime()
+	return e, e.check(dir)
+}
+
+// check compares the files with what is there.
+func (e *Entry) check(dir string) error {
+	output := e.Output == nil
+	for _, f := range e.Files {
+		if !plainName(f.Name) {
+			return errDamaged
+		}
+		info, err := os.Lstat(filepath.Join(dir, filesDir, f.Name))
+		if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
+			return fmt.Errorf("%w: %s", errDamaged, f.Name)
+		}
+		output = output || e.Output.File == f.Name && e.Output.Size == f.Size
+	}
+	if !output {
+		return errDamaged
+	}
+	return nil
+}
+
+func plainName(name string) bool {
+	return name != "" && !strings.HasPrefix(name, ".") && name == filepath.Base(name) && filepath.IsLocal(name)
+}
+
+func readBounded(name string) ([]byte, os.FileInfo, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxEntry {
+		return nil, nil, errDamaged
+	}
+	data, err := os.ReadFile(name)
+	return data, info, err
+}
+
+// publish keeps e with the files of a stage's directory. A result that has the
+// same key is replaced.
+func (s *Store) publish(e *Entry, from string) (err error) {
+	keys := filepath.Join(s.dir, keysDir)
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(keys, temporary)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(tmp)
+		}
+	}()
+	if err := os.Mkdir(filepath.Join(tmp, filesDir), 0o700); err != nil {
+		return err
+	}
+	if e.Files, err = collect(from, filepath.Join(tmp, filesDir)); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := e.check(tmp); err != nil {
+		return err
+	}
+	if err := home.WriteFile(filepath.Join(tmp, entryFile), append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return replace(tmp, s.keyDir(e.Key))
+}
+
+// replace gives a directory its name. What has the name already is removed, also
+// when other processes do the same.
+func replace(dir, name string) error {
+	for range 10 {
+		err := os.Rename(dir, name)
+		if err == nil || !errors.Is(err, fs.ErrExist) && !isNotEmpty(err) {
+			return err
+		}
+		if err := remove(name); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s is replaced by others all the time", name)
+}
+
+// remove removes a directory so that nobody sees half of it.
+func remove(name string) error {
+	old, err := os.MkdirTemp(filepath.Dir(name), temporary)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(old)
+	err = os.Rename(name, filepath.Join(old, "old"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// List returns all results, the newest first. Those that are damaged are left
+// out.
+func (s *Store) List() ([]*Entry, error) {
+	names, err := os.ReadDir(filepath.Join(s.dir, keysDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the kept results: %w", err)
+	}
+	var all []*Entry
+	for _, n := range names {
+		if !keyText.MatchString(n.Name()) {
+			continue
+		}
+		if e, err := s.load(n.Name()); err == nil {
+			all = append(all, e)
+		}
+	}
+	slices.SortFunc(all, func(a, b *Entry) int {
+		if c := b.Made.Compare(a.Made); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Key, b.Key)
+	})
+	return all, nil
+}
+
+// leftOver is the age at which a temporary directory has lost its maker.
+const leftOver = time.Hour
+
+// Prune removes the results that were not used since that time, and all that are
+// damaged. The record of the runs that made them stays. Removed are those that
+// were whole, newest first.
+func (s *Store) Prune(unusedSince time.Time) (removed []*Entry, err error) {
+	all, err := s.List()
+	if err != nil {
+		return nil, err
+	}
+	keep := map[string]bool{}
+	for _, e := range all {
+		if keep[e.Key] = e.Used.After(unusedSince); !keep[e.Key] {
+			removed = append(removed, e)
+		}
+	}
+	names, err := os.ReadDir(filepath.Join(s.dir, keysDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, n := range names {
+		path := filepath.Join(s.dir, keysDir, n.Name())
+		switch info, ierr := n.Info(); {
+		case keep[n.Name()] || ierr != nil:
+		case strings.HasPrefix(n.Name(), temporary):
+			if time.Since(info.ModTime()) > leftOver {
+				err = errors.Join(err, os.RemoveAll(path))
+			}
+		case s.stillOld(n.Name(), unusedSince):
+			err = errors.Join(err, remove(path))
+		}
+	}
+	return removed, err
+}
+
+// stillOld looks again: another process may have used or replaced it.
+func (s *Store) stillOld(key string, unusedSince time.Time) bool {
+	e, err := s.load(key)
+	return err != nil || !e.Used.After(unusedSince)
+}
