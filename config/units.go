@@ -51,6 +51,24 @@ func FormatSize(bytes int64) string {
 	return strconv.FormatInt(bytes, 10)
 }
 
+// ParseAge returns the duration that text names: as Go writes it ("12h",
+// "1h30m"), or a number of days ("30d").
+func ParseAge(text string) (time.Duration, error) {
+	wrong := fmt.Errorf("write a number with a unit, such as \"12h\" or \"30d\"")
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, wrong
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, wrong
+	}
+	return d, nil
+}
+
 // FormatDuration writes a duration without the units that are zero: "10m".
 func FormatDuration(d time.Duration) string {
 	s := d.String()

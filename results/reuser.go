@@ -47,12 +47,26 @@ func (u *Reuser) Find(ctx context.Context, job *stages.Job) stages.Found {
 		return found
 	}
 	u.Store.touch(e.Key, u.now())
+	u.remember(job, e)
 	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e)}
 	if o := e.Output; o != nil {
 		res.Output = &stages.Data{From: job.Stage.ID, Path: filepath.Join(job.Dir, o.File), Size: o.Size, Digest: o.Digest}
 	}
 	found.Result = &res
 	return found
+}
+
+// remember notes what the stage saw, so that a later reason names what changed
+// since. It is only for words: an error does not matter.
+func (u *Reuser) remember(job *stages.Job, e *Entry) {
+	l := u.Store.last(job.Project, job.Stage.ID)
+	if l == nil {
+		l = &last{}
+	}
+	if l.Key != e.Key {
+		l.Run, l.Outcome, l.Key, l.Parts = e.Run, stages.Succeeded, e.Key, e.Parts
+		u.Store.saveLast(job.Project, job.Stage.ID, l)
+	}
 }
 
 func reusedReason(e *Entry) string { return "nothing that it sees has changed since run " + e.Run }

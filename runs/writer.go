@@ -70,7 +70,7 @@ func (w *Writer) Event(e stages.Event) {
 	default:
 		w.note(w.event(e))
 	}
-	if e.Type == stages.StageFinished && !w.over {
+	if e.Type == stages.StageFinished && e.Outcome != stages.Reused && !w.over { // a reused stage is no loss
 		w.note(w.closeLog(e.ID))
 		w.note(w.events.sync())
 	}

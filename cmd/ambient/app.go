@@ -39,6 +39,7 @@ func (a *app) commands() []named {
 		{"logs", logsCommand{a}},
 		{"artifacts", artifactsCommand{a}},
 		{"import", importCommand{a}},
+		{"cache", cacheCommand{a}},
 		{"lsp", lspCommand{a}},
 		{"doctor", doctorCommand{a}},
 		{"completion", completionCommand{a}},

@@ -18,6 +18,7 @@ type applyOptions struct {
 	requireKVM  bool
 	targets     []string
 	vars        variables
+	force       forceFlag
 	plan        string // a file; empty: what the files say now
 }
 
@@ -25,23 +26,26 @@ func (applyCommand) Synopsis() string { return "run the stages" }
 
 func (applyCommand) Help() string {
 	return helpText{
-		usage: "apply [-parallelism=N] [-target=STAGE] [-json] [-require-kvm]\n" +
+		usage: "apply [-parallelism=N] [-target=STAGE] [-force[=STAGE]] [-json] [-require-kvm]\n" +
 			"                [-var NAME=VALUE] [-var-file=FILE] [PLAN]",
 		about: "Runs every stage in a virtual machine of its own, as many at a time as memory and\n" +
-			"processors permit, and keeps a record of the run.\n\n" +
+			"processors permit, and keeps a record of the run. A stage that would see what it saw\n" +
+			"in an earlier run that succeeded is not run: that result is reused.\n\n" +
 			"With PLAN, a file of plan -out, it runs exactly what was shown then, and nothing at\n" +
 			"all when the configuration or the source is another by now. Its targets and\n" +
 			"variables are part of it; the values of sensitive ones must be given again.\n\n" +
 			"The first interrupt asks what runs to stop, saves what is whole and ends within ten\n" +
 			"seconds; a second one kills what runs.",
 		options: append([]string{
-			"-parallelism=N", "run at most N stages at the same time",
+			"-parallelism=N", "run N stages at the same time, as memory permits, however many processors there are",
+			"-force", "run every stage, whatever earlier results there are",
+			"-force=STAGE", "run this stage in any case; may be repeated",
 			"-target=STAGE", "run only this stage and what it needs; may be repeated",
 			"-json", "one event a line; the last is run_finished",
 			"-require-kvm", "refuse to emulate the processor, which is slow and no security boundary",
 		}, variableOptions...),
 		exits: []string{
-			"0", "every stage succeeded",
+			"0", "every stage succeeded, now or in an earlier run",
 			"1", "a stage failed or timed out",
 			configExit[0], configExit[1],
 			otherExit[0], otherExit[1],
@@ -70,6 +74,7 @@ func (c applyCommand) parseApply(args []string) (opts applyOptions, err error) {
 	fs.IntVar(&opts.parallelism, "parallelism", 0, "")
 	fs.BoolVar(&opts.requireKVM, "require-kvm", false, "")
 	fs.Func("target", "", func(s string) error { opts.targets = append(opts.targets, s); return nil })
+	fs.Var(&opts.force, "force", "")
 	opts.vars.register(fs)
 	operands, err := c.parse(fs, args)
 	if err == nil {
@@ -146,7 +151,14 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, closeEngine, err := r.parts.newRunner(runner.Options{Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM, CheckSource: r.checkSource})
+	id := r.parts.identifier(h)
+	reuser, err := r.reuser(h, id)
+	if err != nil {
+		return err
+	}
+	engine, closeEngine, err := r.parts.newRunner(runner.Options{
+		Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM, CheckSource: r.checkSource, Identifier: id,
+	})
 	if err != nil {
 		return err
 	}
@@ -166,7 +178,9 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 		Runner:      engine,
 		Observer:    stages.ObserverFunc(r.event),
 		RunID:       r.record.ID(),
-		Capacity:    r.parts.capacity(),
+		Reuser:      reuser,
+		Duration:    reuser.Store.Durations(r.cfg.Projects),
+		Capacity:    r.capacity(),
 		Parallelism: r.opts.parallelism,
 		Dir:         r.record.StageDir,
 		Kill:        r.kill,
@@ -180,6 +194,16 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 		}
 	}
 	return r.outcome()
+}
+
+// capacity is what there is for stages. Who says how many run at the same time
+// knows better than the number of processors.
+func (r *applyRun) capacity() stages.Capacity {
+	c := r.parts.capacity()
+	if r.opts.parallelism > 0 {
+		c.CPUs = 0
+	}
+	return c
 }
 
 // look finds out whether there are artifacts.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ambient-ci/ambient/actions"
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/results"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -16,6 +17,8 @@ type loaded struct {
 
 	whole   *loaded                   // nil: these are all stages
 	reasons map[config.StageID]string // why a stage is among the targets; nil: no targets
+
+	predicted map[config.StageID]results.Prediction // what becomes of each stage; nil: nothing is known of earlier results
 
 	families map[config.StageID][]string // instances by the stage without its key; filled when asked for
 }

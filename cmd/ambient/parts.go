@@ -12,6 +12,8 @@ import (
 type parts struct {
 	// newRunner makes what runs stages. Call close when every execution is closed.
 	newRunner func(opts runner.Options) (r stages.Runner, close func() error, err error)
+	// identifier works out what stages see, for one run.
+	identifier func(h *home.Home) *runner.Identifier
 	// diagnose looks at the machine and boots a probe. Memory is what stages can
 	// have, in bytes; 0: not known.
 	diagnose func(ctx context.Context, h *home.Home, memory int64) []runner.Check
@@ -29,7 +31,8 @@ func realParts() parts {
 			}
 			return r, r.Close, nil
 		},
-		diagnose: runner.Diagnose,
-		capacity: machineCapacity,
+		identifier: runner.NewIdentifier,
+		diagnose:   runner.Diagnose,
+		capacity:   machineCapacity,
 	}
 }

@@ -30,7 +30,8 @@ func (planCommand) Help() string {
 		usage: "plan [-detail] [-json] [-target=STAGE] [-out=FILE] [-detailed-exitcode]\n" +
 			"               [-var NAME=VALUE] [-var-file=FILE]",
 		about: "Shows every stage in the order in which stages start: whether it runs, and what it\n" +
-			"waits for. It starts nothing and changes nothing.\n\n" +
+			"waits for; or that an earlier result is reused; or that this depends on what other\n" +
+			"stages make. It starts nothing and changes nothing.\n\n" +
 			"With -out it keeps the plan in a file: apply FILE runs exactly that, or nothing when\n" +
 			"the configuration or the source changed meanwhile. The values of sensitive\n" +
 			"variables are not kept: give them again to apply.",
@@ -90,12 +91,15 @@ func (c planCommand) run(opts planOptions) error {
 	if l, err = l.targets(opts.targets); err != nil {
 		return err
 	}
-	p := planToJSON(l, opts.json || opts.detail || opts.out != "")
-	if opts.out != "" {
-		if err := c.savePlan(l, p, opts); err != nil {
+	if opts.out != "" { // without earlier results, which may be others when it is applied
+		if err := c.savePlan(l, planToJSON(l, true), opts); err != nil {
 			return err
 		}
 	}
+	if err := c.predict(l); err != nil {
+		return err
+	}
+	p := planToJSON(l, opts.json || opts.detail)
 	if opts.json {
 		err = c.printJSON(p)
 	} else {

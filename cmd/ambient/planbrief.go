@@ -79,8 +79,11 @@ func planBrief(c *console, p planJSON) string {
 
 func briefRow(c *console, s stageJSON) []string {
 	paint := cyan
-	if s.Action == planSkip {
+	switch s.Action {
+	case planSkip:
 		paint = dim
+	case planReuse:
+		paint = green
 	}
 	name := s.Name
 	if s.Key != "" {
@@ -89,24 +92,31 @@ func briefRow(c *console, s stageJSON) []string {
 	return []string{c.paint(paint, safe(s.Action)), c.paint(paint, safe(name)), safe(s.Reason)}
 }
 
-// planCount is "3 stages to run, 1 to skip".
+// planCount is "3 stages to run, 1 to reuse, 1 to skip".
 func planCount(p planJSON) string {
-	run := p.running()
 	if len(p.Stages) == 0 {
 		return "There is no stage"
 	}
-	text := count(run, "stage") + " to run"
-	if skipped := len(p.Stages) - run; skipped > 0 {
-		text += fmt.Sprintf(", %d to skip", skipped)
+	n := map[string]int{}
+	for _, s := range p.Stages {
+		n[s.Action]++
+	}
+	text := count(n[planRun], "stage") + " to run"
+	for _, more := range []struct{ action, words string }{
+		{planMaybe, "to run or reuse"}, {planReuse, "to reuse"}, {planSkip, "to skip"},
+	} {
+		if n[more.action] > 0 {
+			text += fmt.Sprintf(", %d %s", n[more.action], more.words)
+		}
 	}
 	return text
 }
 
-// running is the number of stages that would run.
+// running is the number of stages that would run, or may.
 func (p planJSON) running() int {
 	n := 0
 	for _, s := range p.Stages {
-		if s.Action == planRun {
+		if s.Action == planRun || s.Action == planMaybe {
 			n++
 		}
 	}

@@ -43,9 +43,10 @@ type stageJSON struct {
 	Project string            `json:"project"`
 	Phase   config.Phase      `json:"phase"`
 	Name    string            `json:"name"`
-	Key     string            `json:"key,omitempty"` // of an instance
-	Action  string            `json:"action"`        // "run" or "skip"
-	Reason  string            `json:"reason"`        // why it is skipped, or what it waits for before it runs
+	Key     string            `json:"key,omitempty"`  // of an instance
+	Action  string            `json:"action"`         // "run", "reuse", "maybe" (one of these) or "skip"
+	Reason  string            `json:"reason"`         // why, and what it waits for before it runs
+	From    string            `json:"from,omitempty"` // the run whose result is reused
 	Image   imageJSON         `json:"image"`
 	Limits  limitsJSON        `json:"limits"`
 	Network string            `json:"network"`
@@ -106,6 +107,7 @@ func planToJSON(l *loaded, details bool) planJSON {
 	for _, s := range all.graph.Order() {
 		j := stageToJSON(all, s, details)
 		j.Action, j.Reason = l.decide(s, waits)
+		j.From = l.predicted[s.ID].From
 		out.Stages = append(out.Stages, j)
 	}
 	return out

@@ -5,25 +5,35 @@ import (
 	"strings"
 
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/results"
 )
 
-// What a plan does with a stage. More will come: a stage whose result is there
-// already need not run.
+// What a plan does with a stage.
 const (
-	planRun  = "run"
-	planSkip = "skip"
+	planRun   = "run"
+	planReuse = "reuse" // an earlier result stands for it
+	planMaybe = "maybe" // run or reuse: that depends on what other stages make
+	planSkip  = "skip"
 )
 
 // decide says what is done with a stage, and why.
 func (l *loaded) decide(s *config.Stage, w waits) (action, reason string) {
 	why, wanted := l.reasons[s.ID]
-	switch {
-	case l.reasons == nil:
-		return planRun, w.of(s) + whenWords(s.When)
-	case wanted:
-		return planRun, why + "; " + w.of(s) + whenWords(s.When)
+	if l.reasons != nil && !wanted {
+		return planSkip, "no target, and no target needs it"
 	}
-	return planSkip, "no target, and no target needs it"
+	if wanted {
+		why += "; "
+	}
+	after := w.of(s) + whenWords(s.When)
+	p, known := l.predicted[s.ID]
+	if !known {
+		return planRun, why + after
+	}
+	if p.Forecast == results.Reuses {
+		return planReuse, why + p.Reason
+	}
+	return string(p.Forecast), why + p.Reason + "; " + after
 }
 
 // whenWords is the condition under which a stage runs.

@@ -46,6 +46,12 @@ func stageText(c *console, s stageJSON) string {
 		rows = append(rows, []string{"retry", fmt.Sprintf("%s in all, %s apart, when it %s",
 			count(r.Attempts, "attempt"), durationWords(r.Delay), safe(strings.Join(r.On, ", ")))})
 	}
+	switch s.Action {
+	case planReuse:
+		rows = append([][]string{{"reused", safe(s.Reason)}}, rows...)
+	case planMaybe:
+		rows = append([][]string{{"maybe", safe(s.Reason)}}, rows...)
+	}
 	for i, a := range s.Actions {
 		title := fmt.Sprintf("%d. %s", i+1, safe(a.Title))
 		if a.Timeout > 0 {

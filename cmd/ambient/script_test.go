@@ -19,6 +19,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"github.com/ambient-ci/ambient/actions"
+	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/runner"
 	"github.com/ambient-ci/ambient/stages"
@@ -98,6 +100,7 @@ func ambientWithFakes() int {
 			}
 			return r, func() error { return nil }, nil
 		},
+		identifier: fakeIdentifier,
 		diagnose: func(context.Context, *home.Home, int64) []runner.Check {
 			status := runner.CheckOK
 			if os.Getenv("TEST_UNFIT") != "" {
@@ -117,6 +120,20 @@ func ambientWithFakes() int {
 		return 99
 	}
 	return code
+}
+
+// fakeIdentifier knows an image and a guest program that $TEST_IMAGE and
+// $TEST_PROGRAM change; "none" is not built.
+func fakeIdentifier(h *home.Home) *runner.Identifier {
+	id := runner.NewIdentifier(h)
+	id.Image = func(*config.Image) (string, bool, error) {
+		return "sha256:image" + os.Getenv("TEST_IMAGE"), os.Getenv("TEST_IMAGE") != "none", nil
+	}
+	id.Program = func() (string, bool, error) {
+		return "sha256:program" + os.Getenv("TEST_PROGRAM"), os.Getenv("TEST_PROGRAM") != "none", nil
+	}
+	id.Host = actions.FixedHost{}
+	return id
 }
 
 // expectStatus runs a command, passes interrupts on to it, and succeeds if its

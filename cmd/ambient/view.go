@@ -69,6 +69,8 @@ func eventLines(c *console, e stages.Event) string {
 		return fmt.Sprintf("Run %s: %s\n", safe(e.Run), count(len(e.Stages), "stage"))
 	case stages.StagePreparing:
 		return say("%s", safe(e.Text))
+	case stages.StageDecided:
+		return say("runs: %s", safe(e.Text))
 	case stages.StageStarted:
 		return say("%s", strings.TrimSuffix("machine started, "+safe(e.Text), ", "))
 	case stages.ActionStarted:
@@ -79,6 +81,9 @@ func eventLines(c *console, e stages.Event) string {
 		}
 		return say("%s %s%s", actionWords(e), c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), because(e.Reason))
 	case stages.StageFinished:
+		if e.Outcome == stages.Reused {
+			e.Duration = 0
+		}
 		return say("%s%s%s", c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), after(e.Duration), because(e.Reason))
 	case stages.StageRetried:
 		return say("attempt %d %s%s; %s", e.Attempt, c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), because(e.Reason), safe(e.Text))

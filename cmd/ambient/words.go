@@ -20,6 +20,8 @@ func outcomeWords(o stages.Outcome) string {
 		return "was cancelled"
 	case stages.Skipped:
 		return "was skipped"
+	case stages.Reused:
+		return "was reused"
 	case runs.Running:
 		return "goes on"
 	}
@@ -29,7 +31,7 @@ func outcomeWords(o stages.Outcome) string {
 // outcomeInk is the colour of an outcome.
 func outcomeInk(o stages.Outcome) ink {
 	switch o {
-	case stages.Succeeded:
+	case stages.Succeeded, stages.Reused:
 		return green
 	case stages.Failed, stages.Errored, stages.TimedOut:
 		return red

@@ -53,6 +53,7 @@ var siblings = map[string]struct {
 	"stages/runnertest": {[]string{"config", "stages", "actions", "guest"}, "it is the suite that every runner passes"},
 	"internal/vmtest":   {nil, "it runs the built program from outside"},
 	"runs":              {[]string{"config", "stages", "home"}, "the record is read without starting anything"},
+	"results":           {[]string{"config", "stages", "home"}, "what can be used again is judged without machines"},
 	"runner":            {[]string{"actions", "blockdev", "config", "guest", "guest/program", "home", "images", "images/apt", "qemuvm", "source", "stages"}, "it is the glue below the command line"},
 	"cmd/ambient":       {[]string{anything}, "the command line joins everything"},
 	"internal/docgen":   {[]string{"config", "actions"}, "the reference is made from the schema alone"},
