@@ -13,7 +13,11 @@ import (
 	"time"
 )
 
-func isNotEmpty(err error) bool { return errors.Is(err, syscall.ENOTEMPTY) }
+// inTheWay reports whether a directory could not get its name because something
+// has it (rename(2)).
+func inTheWay(err error) bool {
+	return errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.ENOTDIR)
+}
 
 // collect gives every regular file of a directory a second name in another one.
 func collect(from, to string) ([]File, error) {

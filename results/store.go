@@ -183,7 +183,7 @@ func (s *Store) publish(e *Entry, from string) (err error) {
 func replace(dir, name string) error {
 	for range 10 {
 		err := os.Rename(dir, name)
-		if err == nil || !errors.Is(err, fs.ErrExist) && !isNotEmpty(err) {
+		if err == nil || !inTheWay(err) {
 			return err
 		}
 		if err := remove(name); err != nil {

@@ -48,8 +48,8 @@ type Identity struct {
 
 // Part is one thing that a stage can see.
 type Part struct {
-	Name  string // for the user: "source", "action 2", "env LANG"
-	Value string // a digest or a short text; never a secret
+	Name  string `json:"name"`  // for the user: "source", "action 2", "env LANG"
+	Value string `json:"value"` // a digest or a short text; never a secret
 }
 
 // Good reports whether a stage that ended so can be built upon.
