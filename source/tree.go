@@ -11,7 +11,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -219,13 +218,4 @@ func (s *scanner) read(full string, seen stamp) (sum [sha256.Size]byte, stable b
 		return sum, false, err
 	}
 	return sum, stampOf(&after) == seen, nil
-}
-
-// Names returns the paths of the tree, sorted. The slice is the caller's.
-func (t *Tree) Names() []string {
-	names := make([]string, len(t.files))
-	for i, e := range t.files {
-		names[i] = e.path
-	}
-	return slices.Clip(names)
 }
