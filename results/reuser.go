@@ -79,6 +79,9 @@ func (u *Reuser) lookup(ctx context.Context, job *stages.Job) (*Entry, stages.Fo
 		return nil, stages.Found{Reason: err.Error(), Token: token{}}
 	}
 	found := stages.Found{Token: token{id, true}}
+	if job.Stage.ID.Phase == config.Post { // which goes without saying
+		return nil, found
+	}
 	switch {
 	case id.Never != "":
 		found.Reason = id.Never

@@ -31,9 +31,12 @@ func (l *loaded) decide(s *config.Stage, w waits) (action, reason string) {
 		return planRun, why + after
 	}
 	if p.Forecast == results.Reuses {
-		return planReuse, why + p.Reason
+		return planReuse, why + p.Reason + whenWords(s.When)
 	}
-	return string(p.Forecast), why + p.Reason + "; " + after
+	if p.Reason != "" {
+		why += p.Reason + "; "
+	}
+	return string(p.Forecast), why + after
 }
 
 // whenWords is the condition under which a stage runs.
