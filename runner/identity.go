@@ -205,13 +205,13 @@ func hashJSON(v any) string {
 
 // readParts are the data that a plan stage reads. Its cache is not among them.
 func (d *Identifier) readParts(ctx context.Context, id *stages.Identity, job *stages.Job) error {
-	tree, err := d.tree(ctx, job.Project.Source)
+	tree, err := d.tree(ctx, job.Project.Source, mostSource(job.Project))
 	if err != nil {
 		return err
 	}
 	add(id, "source", tree.Digest)
 	for _, s := range job.Project.Sources {
-		tree, err := d.tree(ctx, s.Source)
+		tree, err := d.tree(ctx, s.Source, mostSource(job.Project))
 		if err != nil {
 			return fmt.Errorf("source.%s: %w", s.Name, err)
 		}
@@ -231,7 +231,7 @@ func (d *Identifier) fileParts(ctx context.Context, id *stages.Identity, p *conf
 	if len(patterns) == 0 {
 		return nil
 	}
-	tree, err := d.tree(ctx, p.Source)
+	tree, err := d.tree(ctx, p.Source, mostSource(p))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (r *Runner) source(ctx context.Context, p *config.Project) (blockdev.Archiv
 }
 
 func (r *Runner) packSource(ctx context.Context, p *config.Project, dest string, limit int64) (blockdev.Archive, error) {
-	r.opts.Identifier.before(ctx, p.Source)
+	r.opts.Identifier.before(ctx, p.Source, limit)
 	dir, err := r.sourceDir(ctx, p)
 	if err != nil {
 		return blockdev.Archive{}, err

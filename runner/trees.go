@@ -15,6 +15,7 @@ type treeOnce struct {
 	mu      sync.Mutex
 	tree    *source.Tree
 	dir     string
+	limit   int64
 	changed bool // it was packed and was another one then
 }
 
@@ -29,8 +30,8 @@ func (d *Identifier) once(src config.Source) *treeOnce {
 	return t
 }
 
-// tree returns the tree of a source.
-func (d *Identifier) tree(ctx context.Context, src config.Source) (*source.Tree, error) {
+// tree returns the tree of a source, which is not larger than limit.
+func (d *Identifier) tree(ctx context.Context, src config.Source, limit int64) (*source.Tree, error) {
 	t := d.once(src)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -47,16 +48,16 @@ func (d *Identifier) tree(ctx context.Context, src config.Source) (*source.Tree,
 			return nil, err
 		}
 	}
-	tree, err := d.scan(ctx, dir)
+	tree, err := d.scan(ctx, dir, limit)
 	if err != nil {
 		return nil, err
 	}
-	t.tree, t.dir = tree, dir
+	t.tree, t.dir, t.limit = tree, dir, limit
 	return tree, nil
 }
 
-func (d *Identifier) scan(ctx context.Context, dir string) (*source.Tree, error) {
-	return source.Scan(ctx, dir, source.ScanOptions{Home: d.home, ReadOnly: d.Look})
+func (d *Identifier) scan(ctx context.Context, dir string, limit int64) (*source.Tree, error) {
+	return source.Scan(ctx, dir, source.ScanOptions{Home: d.home, ReadOnly: d.Look, Limit: limit})
 }
 
 // dir returns the directory of a source that was looked at, "" if none was.
@@ -72,9 +73,9 @@ func (d *Identifier) dir(src config.Source) string {
 
 // before looks at a tree that will be packed. What is wrong with it, packing will
 // find as well.
-func (d *Identifier) before(ctx context.Context, src config.Source) {
+func (d *Identifier) before(ctx context.Context, src config.Source, limit int64) {
 	if d != nil {
-		d.tree(ctx, src)
+		d.tree(ctx, src, limit)
 	}
 }
 
@@ -90,7 +91,7 @@ func (d *Identifier) packed(ctx context.Context, src config.Source) {
 	if t.tree == nil {
 		return
 	}
-	again, err := d.scan(ctx, t.dir)
+	again, err := d.scan(ctx, t.dir, t.limit)
 	t.changed = t.changed || err != nil || again.Digest != t.tree.Digest
 }
 

@@ -50,6 +50,9 @@ type ScanOptions struct {
 	Home *home.Home
 	// ReadOnly uses what Home keeps and changes nothing there.
 	ReadOnly bool
+	// Limit is how many bytes the files of the tree may have together; 0: any
+	// number. More is an error before they are read.
+	Limit int64
 }
 
 // Scan looks at the source tree of a directory, as Files lists it. It reads the
@@ -64,7 +67,7 @@ func Scan(ctx context.Context, dir string, opts ScanOptions) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scanner{ctx: ctx, root: abs, began: time.Now(), known: &index{}}
+	s := &scanner{ctx: ctx, root: abs, began: time.Now(), known: &index{}, limit: opts.Limit}
 	if opts.Home != nil {
 		s.known = loadIndex(opts.Home, abs)
 	}
@@ -144,6 +147,8 @@ type scanner struct {
 	ctx   context.Context
 	root  string
 	began time.Time
+	limit int64
+	total int64  // bytes of the files so far
 	known *index // of an earlier scan
 	next  index  // for a later one
 }
@@ -166,6 +171,9 @@ func (s *scanner) entry(name string) (entry, error) {
 	case unix.S_IFREG:
 	default:
 		return e, fmt.Errorf("%q is not a file, a directory or a symbolic link", name)
+	}
+	if s.total += st.Size; s.limit > 0 && s.total > s.limit {
+		return e, fmt.Errorf("it is larger than %d bytes", s.limit)
 	}
 	e.kind = kindFile
 	if st.Mode&0o100 != 0 {
@@ -209,7 +217,7 @@ func (s *scanner) read(full string, seen stamp) (sum [sha256.Size]byte, stable b
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, io.LimitReader(f, seen.size+1)); err != nil { // one that grows is not stable
 		return sum, false, err
 	}
 	h.Sum(sum[:0])

@@ -140,6 +140,16 @@ func TestYoungFilesAreReadAgain(t *testing.T) {
 	}
 }
 
+func TestScanIsBounded(t *testing.T) {
+	dir := writeTree(t, map[string]string{"a": "one"})
+	if err := os.Truncate(filepath.Join(dir, "a"), 1<<42); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Scan(t.Context(), dir, ScanOptions{Limit: 1 << 30}); err == nil {
+		t.Error("4 TiB were read")
+	}
+}
+
 func TestLookChangesNothing(t *testing.T) {
 	dir, h := writeTree(t, map[string]string{"a": "one"}), home.At(filepath.Join(t.TempDir(), "home"))
 	scan(t, dir, ScanOptions{Home: h, ReadOnly: true})
