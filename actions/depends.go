@@ -16,7 +16,7 @@ type Depends struct {
 
 // StageDepends returns what a pre stage's result depends on: what its reuse
 // block says or, without one, what its actions say. Why is not empty when the
-// stage must run each time, and completes "it runs each time: ".
+// stage must run each time: "reuse = false".
 func StageDepends(s *config.Stage) (d Depends, why string) {
 	if r := s.Reuse; r != nil {
 		if r.Off {

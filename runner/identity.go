@@ -77,7 +77,7 @@ func (d *Identifier) Identity(ctx context.Context, job *stages.Job) (stages.Iden
 	}
 	depends, never := d.depends(s)
 	if id.MaxAge = depends.MaxAge; never != "" {
-		id.Never = "it runs each time: " + never
+		id.Never = never
 	}
 	if err := d.machineParts(&id, s); err != nil {
 		return id, err

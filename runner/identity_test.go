@@ -172,14 +172,14 @@ func TestIdentityOfFetchers(t *testing.T) {
 		maxAge time.Duration
 		source string // the parts that differ once go.sum and main.go have changed
 	}{
-		{"shell", shellAction("x"), nil, "it runs each time: nothing says what shell depends on (reuse block)", 0, ""},
+		{"shell", shellAction("x"), nil, "nothing says what shell depends on (reuse block)", 0, ""},
 		{"shell that declares", shellAction("x"), &config.Reuse{Files: []string{"go.sum"}, MaxAge: time.Hour}, "", time.Hour, "file go.sum"},
 		{"shell that declares a time", shellAction("x"), &config.Reuse{MaxAge: time.Hour}, "", time.Hour, ""},
 		{"dummy", fetchAction("dummy", map[string]any{}), nil, "", 0, ""},
-		{"off", fetchAction("dummy", map[string]any{}), &config.Reuse{Off: true}, "it runs each time: reuse = false", 0, ""},
+		{"off", fetchAction("dummy", map[string]any{}), &config.Reuse{Off: true}, "reuse = false", 0, ""},
 		{"modules", fetchAction("go_mod_download", map[string]any{"dirs": []string{"."}}), nil, "", 0, "file **/go.sum"},
 		{"a checksum", fetchAction("http_get", map[string]any{"url": "https://example.org/x", "sha256": "00"}), nil, "", 0, ""},
-		{"no checksum", fetchAction("http_get", map[string]any{"url": "https://example.org/x"}), nil, "it runs each time: http_get has a file without sha256", 0, ""},
+		{"no checksum", fetchAction("http_get", map[string]any{"url": "https://example.org/x"}), nil, "http_get has a file without sha256", 0, ""},
 		{"packages", fetchAction("deb_get", map[string]any{"packages": []string{"make"}}), nil, "", 24 * time.Hour, ""},
 	}
 	for _, tt := range tests {

@@ -42,7 +42,7 @@ type Identifier interface {
 type Identity struct {
 	Parts  []Part        // names are unique
 	MaxAge time.Duration // how old a result may be; 0: any age
-	Never  string        // why no result may be reused, "it runs each time: …"; empty: it may
+	Never  string        // why no result may be reused, "reuse = false"; empty: it may
 	Unsure string        // why the parts can not be complete before it runs ("the image is not built yet"); empty: they are
 }
 
