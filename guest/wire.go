@@ -7,7 +7,8 @@
 //
 //   - PortControl carries Message frames both ways: the guest says Ready, the
 //     host answers Start, the guest reports actions and says Done. The host may
-//     send Stop at any time after Start.
+//     send Stop at any time after Start. A machine that goes on from a template
+//     was saved after its Ready: the host sends Wake and gets Ready again.
 //   - PortLog carries LogFrame frames from guest to host only.
 //
 // Everything a guest sends is hostile: the readers in this package bound every
@@ -17,7 +18,7 @@ package guest
 import "time"
 
 // ProtocolVersion is raised whenever either side would misunderstand the other.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // ProgramParameter is the kernel parameter that carries the digest of the guest
 // program, which the guest repeats in Ready: ambient.program=sha256:….
@@ -168,17 +169,22 @@ type Message struct {
 	Warning  *Warning  `json:"warning,omitempty"`
 	Done     *Done     `json:"done,omitempty"`
 	// From the host.
+	Wake  *Wake  `json:"wake,omitempty"`
 	Start *Start `json:"start,omitempty"`
 	Stop  *Stop  `json:"stop,omitempty"`
 }
 
-// Ready is the guest's first message: the root is mounted, no device of this
-// run has been read.
+// Ready is the guest's first message: the root is mounted, and no other disk nor
+// the network device has been touched, not even to learn its size. So a machine
+// saved now can go on with others in their places.
 type Ready struct {
 	Protocol int    `json:"protocol"`
 	Program  string `json:"program"` // digest of the guest program, as the host put it on the kernel command line
 	Kernel   string `json:"kernel"`  // uname -r
 }
+
+// Wake asks a guest that waits for Start to say Ready once more.
+type Wake struct{}
 
 // Start makes the guest go on after Ready.
 type Start struct {

@@ -15,19 +15,22 @@ import (
 
 // execution is one stage in one machine. It implements stages.Execution.
 type execution struct {
-	runner *Runner
-	job    *stages.Job
-	obs    stages.Observer
-	plan   *guest.Plan
-	dir    string // of the devices, removed by Close
-	base   *base  // image, accelerator and program
-	disks  []qemuvm.Disk
-	how    string // how the machine was started, for the user
-	vm     *qemuvm.VM
-	stop   chan string // a stop… constant; buffered, the first wins
-	over   chan struct{}
-	closed sync.Once
-	close  []func() // run last in first out
+	runner  *Runner
+	job     *stages.Job
+	obs     stages.Observer
+	plan    *guest.Plan
+	dir     string // of the devices, removed by Close
+	base    *base  // image, accelerator and program
+	disks   []qemuvm.Disk
+	how     string // how the machine was started, for the user
+	vm      *qemuvm.VM
+	ready   *guest.Ready // said by a machine that went on from a template
+	key     string       // of that template, when it was there before
+	booting time.Time
+	stop    chan string // a stop… constant; buffered, the first wins
+	over    chan struct{}
+	closed  sync.Once
+	close   []func() // run last in first out
 
 	mu     sync.Mutex
 	result stages.Result // valid once over is closed, except Warnings
@@ -123,12 +126,14 @@ func (x *execution) hostname() string {
 
 // supervise runs the machine to its end and finishes the execution.
 func (x *execution) supervise(ctx context.Context) {
-	started := time.Now()
 	cancelled := context.AfterFunc(ctx, func() { x.request(stopCancel) })
 	defer cancelled()
 	story, booted := x.talk()
-	x.times.Boot, x.times.Work = durations(started, booted, time.Now())
+	x.times.Boot, x.times.Work = durations(x.booting, booted, time.Now())
 	r := verdict(x.job.Stage, story)
+	if x.key != "" && r.Outcome == stages.Errored && story.begun == 0 {
+		x.runner.templates.Remove(x.key) // it may be to blame
+	}
 	collecting := time.Now()
 	x.collect(&r, story)
 	x.times.Collect = time.Since(collecting)
@@ -149,7 +154,7 @@ func (x *execution) talk() (story, time.Time) {
 	console := x.pumpConsole()
 	log := x.pumpLog()
 	control := x.vm.Port(guest.PortControl)
-	messages, broken := readControl(ctx, control)
+	messages, broken := readControl(ctx, control, x.ready)
 	s := &session{
 		x: x, plan: x.plan, control: deadlined{control}, messages: messages, broken: broken,
 		gone: x.vm.Done(), trouble: x.trouble(ctx), stop: x.stop,

@@ -156,23 +156,3 @@ func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
 	return blockdev.PackFiles(ctx, x.device(guest.SerialExec), files)
 }
-
-// boot starts QEMU.
-func (x *execution) boot(ctx context.Context) error {
-	limits := x.job.Stage.Limits
-	o := x.base.options()
-	o.CPUs, o.Memory = limits.CPUs, limits.Memory
-	o.Disks = x.disks
-	o.Ports = []string{guest.PortControl, guest.PortLog}
-	o.Name = "ambient " + x.job.Stage.ID.String()
-	if networked(x.job.Stage) {
-		o.Network = &qemuvm.UserNet{}
-	}
-	vm, err := qemuvm.Start(ctx, o)
-	if err != nil {
-		return err
-	}
-	x.vm, x.how = vm, x.base.how
-	x.close = append(x.close, func() { vm.Kill(); vm.Wait() })
-	return nil
-}

@@ -23,6 +23,7 @@ import (
 	"github.com/ambient-ci/ambient/images"
 	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
+	"github.com/ambient-ci/ambient/templates"
 )
 
 // Options are what a Runner needs to know.
@@ -33,17 +34,20 @@ type Options struct {
 	Note func(text string)
 	// RequireKVM refuses to run stages under emulation.
 	RequireKVM bool
+	// NoTemplates boots every machine.
+	NoTemplates bool
 }
 
 // Runner runs stages in QEMU machines. It is safe for concurrent use. Close it.
 type Runner struct {
-	opts    Options
-	home    *home.Home
-	store   *images.Store
-	work    string
-	release func()
-	host    actions.Host
-	machine machine
+	opts      Options
+	home      *home.Home
+	store     *images.Store
+	templates *templates.Store
+	work      string
+	release   func()
+	host      actions.Host
+	machine   machine
 
 	mu      sync.Mutex
 	count   int
@@ -59,8 +63,9 @@ func New(opts Options) (*Runner, error) {
 	}
 	r := &Runner{
 		opts: opts, home: opts.Home, work: work, release: release,
-		store:   images.Open(opts.Home),
-		sources: map[string]*sourceOnce{},
+		store:     images.Open(opts.Home),
+		templates: templates.Open(opts.Home),
+		sources:   map[string]*sourceOnce{},
 	}
 	r.host = hostInfo()
 	return r, nil

@@ -175,6 +175,7 @@ func (s *session) actionStarted(m *guest.Started) error {
 		return fmt.Errorf("the guest broke the protocol: action %d started out of order", m.Action)
 	}
 	s.running, s.next = m.Action, m.Action+1
+	s.story.begun++
 	s.x.emit(stages.Event{Type: stages.ActionStarted, Action: &m.Action, Name: s.plan.Actions[m.Action].Title})
 	return nil
 }
@@ -211,12 +212,20 @@ func (s *session) done(d *guest.Done) {
 }
 
 // readControl reads messages until the port ends. It returns when ctx ends or
-// the port does; the error goes to broken.
-func readControl(ctx context.Context, port io.Reader) (<-chan guest.Message, <-chan error) {
+// the port does; the error goes to broken. A ready that was read already comes
+// first.
+func readControl(ctx context.Context, port io.Reader, ready *guest.Ready) (<-chan guest.Message, <-chan error) {
 	messages, broken := make(chan guest.Message), make(chan error, 1)
+	next := func() (guest.Message, error) {
+		if m := (guest.Message{Ready: ready}); ready != nil {
+			ready = nil
+			return m, nil
+		}
+		return guest.ReadMessage(port)
+	}
 	go func() {
 		for {
-			m, err := guest.ReadMessage(port)
+			m, err := next()
 			if err != nil {
 				broken <- err
 				return

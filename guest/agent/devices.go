@@ -27,6 +27,7 @@ func loadModules() error {
 		if err != nil {
 			return err
 		}
+		autoprobe(!late(path))
 		err = loadModule(f)
 		f.Close()
 		if err != nil {

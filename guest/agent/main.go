@@ -62,15 +62,28 @@ func (m *machine) run() (err error) {
 	if err := m.boot(); err != nil {
 		return err
 	}
-	m.control.send(guest.Message{Ready: &guest.Ready{
+	start := m.await(guest.Message{Ready: &guest.Ready{
 		Protocol: guest.ProtocolVersion, Program: parameter(guest.ProgramParameter), Kernel: release(),
 	}})
-	start := <-m.control.start
 	if start.Probe {
 		m.control.send(guest.Message{Done: &guest.Done{}})
 		return nil
 	}
 	return m.stage(start)
+}
+
+// await says that the machine is ready, as often as the host asks, and returns
+// when the host starts it. While it waits the machine may be saved, and what
+// returns may be any number of machines.
+func (m *machine) await(ready guest.Message) *guest.Start {
+	for {
+		m.control.send(ready)
+		select {
+		case <-m.control.wake:
+		case start := <-m.control.start:
+			return start
+		}
+	}
 }
 
 // recovered turns a panic into an error.
@@ -102,7 +115,7 @@ func (m *machine) boot() error {
 		return err
 	}
 	m.log = newLogger(port)
-	root, err := blockDevice(guest.SerialRoot, bootLimit)
+	root, err := bindRoot()
 	if err != nil {
 		return err
 	}
@@ -181,6 +194,9 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 		return nil, nil, err
 	}
 	if err := addEntropy(start.Entropy); err != nil {
+		return nil, nil, err
+	}
+	if err := bindRest(); err != nil {
 		return nil, nil, err
 	}
 	scratch, err := blockDevice(guest.SerialScratch, lateLimit)
