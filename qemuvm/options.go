@@ -1,6 +1,7 @@
 package qemuvm
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -227,17 +228,11 @@ func (o *Options) checkTemplate() error {
 	if o.MemoryFile != "" && o.Restore != nil {
 		return bad("Restore", "can not be used with MemoryFile")
 	}
-	paths := []string{o.MemoryFile}
-	if o.Restore != nil {
-		paths = []string{o.Restore.Memory, o.Restore.State}
+	if o.MemoryFile != "" {
+		return checkPath("MemoryFile", o.MemoryFile)
 	}
-	for _, path := range paths {
-		if path == "" && o.Restore == nil {
-			continue
-		}
-		if err := checkPath("Restore", path); err != nil {
-			return err
-		}
+	if t := o.Restore; t != nil {
+		return errors.Join(checkPath("Restore", t.Memory), checkPath("Restore", t.State))
 	}
 	return nil
 }

@@ -38,6 +38,22 @@ const fdName = "state"
 // later ones may cease to do so by descriptor.
 var migrationFiles = Version{8, 2, 0}
 
+// checkMemory makes sure that the file of a template's memory is whole: QEMU
+// would make one that is missing.
+func (o *Options) checkMemory() error {
+	if o.Restore == nil {
+		return nil
+	}
+	st, err := os.Stat(o.Restore.Memory)
+	if want := o.Memory >> 20 << 20; err == nil && (st.Size() != want || !st.Mode().IsRegular()) {
+		err = fmt.Errorf("its memory has %d bytes, want %d", st.Size(), want)
+	}
+	if err != nil {
+		return &TemplateError{"restored", err}
+	}
+	return nil
+}
+
 // ignoreShared keeps memory that is a shared file out of the state.
 var ignoreShared = map[string]any{
 	"capabilities": []any{map[string]any{"capability": "x-ignore-shared", "state": true}},

@@ -47,6 +47,9 @@ func Start(ctx context.Context, o Options) (*VM, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if err := o.checkMemory(); err != nil {
+		return nil, err
+	}
 	vm := &VM{ports: map[string]net.Conn{}, done: make(chan struct{})}
 	var undo cleanups
 	defer undo.run()

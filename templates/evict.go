@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"syscall"
 	"time"
@@ -115,11 +116,12 @@ func onDisk(dir string) (bytes int64) {
 // Evict removes templates until those that are left are within the limit. One
 // that is in use stays.
 func (s *Store) Evict(l Limit) {
-	var count int
-	var bytes int64
-	for _, k := range s.List() {
-		count++
+	all := s.List()
+	count, bytes := len(all), int64(0)
+	for _, k := range all {
 		bytes += k.Bytes
+	}
+	for _, k := range slices.Backward(all) {
 		if (count > l.Count || bytes > l.Bytes) && s.evict(k.Key) {
 			count--
 			bytes -= k.Bytes
