@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
@@ -29,7 +30,9 @@ func (applyCommand) Help() string {
 		about: "Runs every stage in a virtual machine of its own, as many at a time as memory and\n" +
 			"processors permit, and keeps a record of the run.\n\n" +
 			"The first interrupt asks what runs to stop, saves what is whole and ends within ten\n" +
-			"seconds; a second one kills what runs.",
+			"seconds; a second one kills what runs.\n\n" +
+			"A machine of a kind that has run before goes on from its memory and does not boot.\n" +
+			"With AMBIENT_TEMPLATES=off in the environment every machine boots.",
 		options: append([]string{
 			"-parallelism=N", "run at most N stages at the same time",
 			"-target=STAGE", "run only this stage and what it needs; may be repeated",
@@ -96,6 +99,20 @@ func (c applyCommand) run(opts applyOptions) error {
 	return err
 }
 
+// templatesVariable is the environment variable that turns memory templates
+// off.
+const templatesVariable = "AMBIENT_TEMPLATES"
+
+func templatesOff(value string) (bool, error) {
+	switch value {
+	case "", "on":
+		return false, nil
+	case "off":
+		return true, nil
+	}
+	return false, usagef("%s=%q: want on or off.", templatesVariable, value)
+}
+
 // applyRun is one run of a configuration.
 type applyRun struct {
 	applyCommand
@@ -118,7 +135,13 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	engine, closeEngine, err := r.parts.newRunner(runner.Options{Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM})
+	noTemplates, err := templatesOff(os.Getenv(templatesVariable))
+	if err != nil {
+		return err
+	}
+	engine, closeEngine, err := r.parts.newRunner(runner.Options{
+		Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM, NoTemplates: noTemplates,
+	})
 	if err != nil {
 		return err
 	}
