@@ -87,7 +87,7 @@ type Plan struct {
 // Input is a tar device and the directory it is unpacked into. An empty device
 // (all zeroes) gives an empty directory.
 type Input struct {
-	Serial   string `json:"serial"`
+	Serial   string `json:"serial"` // empty: there is nothing to unpack
 	Dir      string `json:"dir"`
 	ReadOnly bool   `json:"read_only,omitempty"` // remounted read-only and noexec once unpacked
 	Optional bool   `json:"optional,omitempty"`  // an unreadable archive is a warning and an empty directory
@@ -192,6 +192,7 @@ type Start struct {
 	Entropy   []byte    `json:"entropy"` // 256 bytes for the kernel's random number generator
 	Hostname  string    `json:"hostname"`
 	MachineID string    `json:"machine_id"`      // 32 lower-case hex digits
+	Disks     []string  `json:"disks,omitempty"` // serials of the disks, in the machine's order; only saves looking for them
 	Probe     bool      `json:"probe,omitempty"` // say Done at once: used to try an accelerator
 }
 

@@ -63,6 +63,11 @@ func (x *execution) devices(ctx context.Context) error {
 	if total := src.Size + deps.Size + inputs.Size; total > limits.Disk {
 		return &blockdev.TooLargeError{What: "what the stage reads", Limit: limits.Disk, Size: total}
 	}
+	cache := x.cacheIn()
+	x.leave(guest.SerialSecrets, true)
+	x.leave(guest.SerialDeps, deps.Size == 0)
+	x.leave(guest.SerialInputs, inputs.Size == 0)
+	x.leave(guest.SerialCache, cache == x.device(guest.SerialCache))
 	exec, err := x.exec(ctx)
 	if err != nil {
 		return err
@@ -85,11 +90,20 @@ func (x *execution) devices(ctx context.Context) error {
 		{Serial: guest.SerialDeps, Path: deps.Path, ReadOnly: true},
 		{Serial: guest.SerialInputs, Path: inputs.Path, ReadOnly: true},
 		{Serial: guest.SerialSecrets, Path: x.device(guest.SerialSecrets), ReadOnly: true},
-		{Serial: guest.SerialCache, Path: x.cacheIn(), ReadOnly: true},
+		{Serial: guest.SerialCache, Path: cache, ReadOnly: true},
 		{Serial: guest.SerialCacheOut, Path: x.device(guest.SerialCacheOut)},
 		{Serial: guest.SerialArtifacts, Path: x.device(guest.SerialArtifacts)},
 	}
 	return nil
+}
+
+// leave tells the guest not to look at an empty device: each costs time.
+func (x *execution) leave(serial string, empty bool) {
+	for i := range x.plan.Inputs {
+		if empty && x.plan.Inputs[i].Serial == serial {
+			x.plan.Inputs[i].Serial = ""
+		}
+	}
 }
 
 // outputSize is the size of the device for artifacts, or for the deps of a pre

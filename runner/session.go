@@ -149,6 +149,9 @@ func (s *session) ready(r *guest.Ready) error {
 	if err != nil {
 		return err
 	}
+	for _, d := range s.x.disks {
+		start.Disks = append(start.Disks, d.Serial)
+	}
 	if err := guest.WriteMessage(s.control, guest.Message{Start: start}); err != nil {
 		return fmt.Errorf("the guest does not listen: %w", err)
 	}

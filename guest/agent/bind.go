@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ambient-ci/ambient/guest"
@@ -22,7 +23,17 @@ const virtioBus = "/sys/bus/virtio"
 
 // lateDrivers are drivers by the number of their devices (virtio specification,
 // "Device Types").
-var lateDrivers = map[string]string{"0x0001": "virtio_net", "0x0002": "virtio_blk", "0x0004": "virtio_rng"}
+var lateDrivers = map[string]string{"0x0001": networkDriver, "0x0002": blockDriver, "0x0004": entropyDriver}
+
+const (
+	networkDriver = "virtio_net"
+	blockDriver   = "virtio_blk"
+	entropyDriver = "virtio_rng"
+)
+
+// entropyPause is when a stage gets its source of further entropy; Start brought
+// enough to begin with, and many stages end before.
+const entropyPause = time.Second
 
 // late reports whether a module is such a driver.
 func late(path string) bool {
@@ -89,41 +100,126 @@ func (d virtioDevice) bind(on bool) error {
 	return nil
 }
 
-// bindRoot finds the disk with the root and returns its path. No other device
-// of a late driver is bound when it returns; one whose driver is part of the
-// kernel was.
-func bindRoot() (string, error) {
-	root := ""
-	for end := time.Now().Add(bootLimit); root == ""; time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			return "", errors.New("the machine has no disk " + guest.SerialRoot)
+// disks finds the machine's disks by their serials, and binds each when it is
+// first wanted. It is safe for concurrent use.
+type disks struct {
+	mu    sync.Mutex
+	all   []virtioDevice    // without their drivers, but the root's
+	order []string          // serials in the order in which the machine has its disks; a hint
+	paths map[string]string // of disks that are bound, by serial
+}
+
+// expect tells the order of the machine's disks.
+func (d *disks) expect(order []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.order = order
+}
+
+// path returns the path of the disk with a serial.
+func (d *disks) path(serial string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if path := d.paths[serial]; path != "" {
+		return path, nil
+	}
+	for _, device := range d.candidates(serial) {
+		found, err := d.look(device)
+		if err != nil {
+			return "", err
 		}
-		for _, d := range lateDevices() {
-			if root == "" && d.driver == "virtio_blk" {
-				if err := d.bind(true); err != nil {
-					return "", err
-				}
-				if disk := byAttribute(d.path()+"/block/*/serial", guest.SerialRoot); disk != "" {
-					root = "/dev/" + disk
-					continue
-				}
-			}
-			if err := d.bind(false); err != nil {
-				return "", err
-			}
+		if found == serial {
+			return d.paths[serial], nil
+		}
+	}
+	return "", errors.New("the machine has no disk " + serial)
+}
+
+// candidates lists the disks, first the one that has the serial by the order
+// that was told.
+func (d *disks) candidates(serial string) []virtioDevice {
+	devices := d.all
+	if devices == nil {
+		devices = lateDevices()
+	}
+	var all []virtioDevice
+	for _, device := range devices {
+		if device.driver == blockDriver {
+			all = append(all, device)
+		}
+	}
+	if i := slices.Index(d.order, serial); i >= 0 && i < len(all) {
+		all[0], all[i] = all[i], all[0]
+	}
+	return all
+}
+
+// look binds a disk and remembers its serial.
+func (d *disks) look(device virtioDevice) (serial string, err error) {
+	if err := device.bind(true); err != nil {
+		return "", err
+	}
+	entries, _ := os.ReadDir(device.path() + "/block")
+	if len(entries) != 1 {
+		return "", nil
+	}
+	name := entries[0].Name()
+	text, err := os.ReadFile(device.path() + "/block/" + name + "/serial")
+	serial = strings.TrimSpace(string(text))
+	if d.paths == nil {
+		d.paths = map[string]string{}
+	}
+	d.paths[serial] = "/dev/" + name
+	return serial, err
+}
+
+// open opens the disk with a serial.
+func (d *disks) open(serial string, write bool) (*os.File, error) {
+	path, err := d.path(serial)
+	if err != nil {
+		return nil, err
+	}
+	if write {
+		return os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	return os.Open(path)
+}
+
+// root finds the disk with the root and returns its path. No other device of a
+// late driver is bound when it returns; one whose driver is part of the kernel
+// was.
+func (d *disks) root() (string, error) {
+	d.expect([]string{guest.SerialRoot})
+	root, err := waitFor("disk "+guest.SerialRoot, bootLimit, func() string {
+		path, _ := d.path(guest.SerialRoot)
+		return path
+	})
+	if err != nil {
+		return "", err
+	}
+	d.paths = map[string]string{guest.SerialRoot: root}
+	d.all = lateDevices()
+	for _, device := range d.all {
+		if _, err := os.Stat(device.path() + "/block/" + filepath.Base(root)); err == nil {
+			continue
+		}
+		if err := device.bind(false); err != nil {
+			return "", err
 		}
 	}
 	return root, nil
 }
 
-// bindRest gives every device to its driver, where there is one.
-func bindRest() error {
-	autoprobe(true)
-	for _, d := range lateDevices() {
-		if _, err := os.Stat(virtioBus + "/drivers/" + d.driver); err != nil {
+// bindAll gives every device of a driver to it, where there is such a driver.
+func bindAll(driver string) error {
+	if _, err := os.Stat(virtioBus + "/drivers/" + driver); err != nil {
+		return nil
+	}
+	for _, device := range lateDevices() {
+		if device.driver != driver {
 			continue
 		}
-		if err := d.bind(true); err != nil {
+		if err := device.bind(true); err != nil {
 			return err
 		}
 	}

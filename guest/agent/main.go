@@ -53,6 +53,7 @@ func ignoreSignals() {
 type machine struct {
 	control  *control
 	log      *logger
+	disks    disks
 	failures chan error // panics of goroutines
 }
 
@@ -115,11 +116,15 @@ func (m *machine) boot() error {
 		return err
 	}
 	m.log = newLogger(port)
-	root, err := bindRoot()
+	root, err := m.disks.root()
 	if err != nil {
 		return err
 	}
-	return mountRoot(root)
+	if err := mountRoot(root); err != nil {
+		return err
+	}
+	warm()
+	return furnish()
 }
 
 // hostGone ends the machine: without its host nobody wants its work.
@@ -196,20 +201,19 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 	if err := addEntropy(start.Entropy); err != nil {
 		return nil, nil, err
 	}
-	if err := bindRest(); err != nil {
-		return nil, nil, err
-	}
-	scratch, err := blockDevice(guest.SerialScratch, lateLimit)
+	m.disks.expect(start.Disks)
+	time.AfterFunc(entropyPause, func() { _ = bindAll(entropyDriver) })
+	scratch, err := m.disks.path(guest.SerialScratch)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := mountNewRoot(scratch); err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(enterNewRoot(), furnish(), setNames(start), loopback()); err != nil {
+	if err := errors.Join(enterNewRoot(), makeDirs(), setNames(start), loopback()); err != nil {
 		return nil, nil, err
 	}
-	exec, err := openDevice(guest.SerialExec, false)
+	exec, err := m.disks.open(guest.SerialExec, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -231,7 +235,7 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 	if err != nil {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
-	w := &worker{root: "/", plan: plan, devices: openDevice, send: m.control.send, log: m.log,
+	w := &worker{root: "/", plan: plan, devices: m.disks.open, send: m.control.send, log: m.log,
 		procs: newProcs(), group: g, sweep: killEverything, mounts: true, client: newClient(nil), sleep: sleep,
 		guard: m.guard, now: time.Now}
 	if len(files[guest.PlanFile]) > largePlan {

@@ -92,6 +92,9 @@ func network(n *guest.Network) error {
 	if err != nil || !prefix.Addr().Is4() {
 		return fmt.Errorf("network address %q is not IPv4 in CIDR notation", n.Address)
 	}
+	if err := bindAll(networkDriver); err != nil {
+		return err
+	}
 	dev, err := waitFor("network device", bootLimit, func() string {
 		files, _ := filepath.Glob("/sys/class/net/*/device")
 		if len(files) == 0 {
