@@ -192,6 +192,7 @@ type Start struct {
 	Entropy   []byte    `json:"entropy"` // 256 bytes for the kernel's random number generator
 	Hostname  string    `json:"hostname"`
 	MachineID string    `json:"machine_id"`      // 32 lower-case hex digits
+	MAC       string    `json:"mac,omitempty"`   // of the network device; empty: what the device says
 	Disks     []string  `json:"disks,omitempty"` // serials of the disks, in the machine's order; only saves looking for them
 	Probe     bool      `json:"probe,omitempty"` // say Done at once: used to try an accelerator
 }

@@ -27,6 +27,7 @@ type execution struct {
 	ready   *guest.Ready // said by a machine that went on from a template
 	key     string       // of that template, when it was there before
 	booting time.Time
+	mac     string      // of the network device, if there is one
 	stop    chan string // a stop… constant; buffered, the first wins
 	over    chan struct{}
 	closed  sync.Once

@@ -149,6 +149,7 @@ func (s *session) ready(r *guest.Ready) error {
 	if err != nil {
 		return err
 	}
+	start.MAC = s.x.mac
 	for _, d := range s.x.disks {
 		start.Disks = append(start.Disks, d.Serial)
 	}

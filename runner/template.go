@@ -74,7 +74,8 @@ func (x *execution) machineOptions() qemuvm.Options {
 	o.Ports = []string{guest.PortControl, guest.PortLog}
 	o.Name = "ambient " + x.job.Stage.ID.String()
 	if networked(x.job.Stage) {
-		o.Network = &qemuvm.UserNet{MAC: newMAC()}
+		x.mac = newMAC()
+		o.Network = &qemuvm.UserNet{MAC: x.mac}
 	}
 	return o
 }

@@ -226,7 +226,7 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return plan, files, network(plan.Network)
+	return plan, files, network(plan.Network, start.MAC)
 }
 
 // worker makes the worker of the machine's plan.

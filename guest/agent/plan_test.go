@@ -160,8 +160,16 @@ func TestNetmask(t *testing.T) {
 
 func TestNetworkRefuses(t *testing.T) {
 	for _, n := range []guest.Network{{}, {Address: "10.0.2.15"}, {Address: "fe80::1/64"}, {Address: "x/24"}} {
-		if err := network(&n); err == nil || !strings.Contains(err.Error(), "CIDR") {
+		if err := network(&n, ""); err == nil || !strings.Contains(err.Error(), "CIDR") {
 			t.Errorf("%+v: %v", n, err)
+		}
+	}
+}
+
+func TestHardwareAddressRefuses(t *testing.T) {
+	for _, text := range []string{"x", "52:54:00", "00:11:22:33:44:55:66:77"} {
+		if err := hardwareAddress("none", text); err == nil || !strings.Contains(err.Error(), "no address") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
