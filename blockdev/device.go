@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,55 @@ func CreateSparse(path string, size int64) error {
 		os.Remove(path)
 	}
 	return hostError(path, err)
+}
+
+// CopySparse makes a copy of the device at from that takes as little room: what
+// has never been written is left out (lseek(2), SEEK_DATA). The file at path must
+// not exist.
+func CopySparse(path, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return hostError(from, err)
+	}
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return hostError(from, err)
+	}
+	if err := CreateSparse(path, st.Size()); err != nil {
+		return err
+	}
+	out, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return hostError(path, err)
+	}
+	err = copyData(out, in)
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		os.Remove(path)
+	}
+	return hostError(path, err)
+}
+
+func copyData(out, in *os.File) error {
+	for end := int64(0); ; {
+		start, err := unix.Seek(int(in.Fd()), end, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil // no more data
+		}
+		if err != nil {
+			return err
+		}
+		if end, err = unix.Seek(int(in.Fd()), start, unix.SEEK_HOLE); err != nil {
+			return err
+		}
+		section := io.NewSectionReader(in, start, end-start)
+		if _, err := io.Copy(io.NewOffsetWriter(out, start), section); err != nil {
+			return err
+		}
+	}
 }
 
 // Empty makes a device with an empty archive. The file must not exist.

@@ -8,7 +8,7 @@ package guest
 func (m Message) Check() error {
 	set := 0
 	for _, is := range []bool{m.Ready != nil, m.Started != nil, m.Finished != nil,
-		m.Warning != nil, m.Done != nil, m.Start != nil, m.Stop != nil} {
+		m.Warning != nil, m.Done != nil, m.Wake != nil, m.Start != nil, m.Stop != nil} {
 		if is {
 			set++
 		}

@@ -7,17 +7,21 @@
 //
 //   - PortControl carries Message frames both ways: the guest says Ready, the
 //     host answers Start, the guest reports actions and says Done. The host may
-//     send Stop at any time after Start.
+//     send Stop at any time after Start. A machine that goes on from a template
+//     was saved after its Ready: the host sends Wake and gets Ready again.
 //   - PortLog carries LogFrame frames from guest to host only.
 //
 // Everything a guest sends is hostile: the readers in this package bound every
 // length before they allocate and never panic.
 package guest
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // ProtocolVersion is raised whenever either side would misunderstand the other.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // ProgramParameter is the kernel parameter that carries the digest of the guest
 // program, which the guest repeats in Ready: ambient.program=sha256:….
@@ -68,7 +72,8 @@ const (
 )
 
 // Plan is the runnable plan: everything the guest program needs to run a stage.
-// It reaches the guest as PlanFile on the exec device.
+// It reaches the guest in Start or, with other files or when it is large, as
+// PlanFile on the exec device.
 type Plan struct {
 	Version int               `json:"version"` // ProtocolVersion
 	Project string            `json:"project"`
@@ -88,7 +93,7 @@ type Plan struct {
 // Input is a tar device and the directory it is unpacked into. An empty device
 // (all zeroes) gives an empty directory.
 type Input struct {
-	Serial   string `json:"serial"`
+	Serial   string `json:"serial"` // empty: there is nothing to unpack
 	Dir      string `json:"dir"`
 	ReadOnly bool   `json:"read_only,omitempty"` // remounted read-only and noexec once unpacked
 	Optional bool   `json:"optional,omitempty"`  // an unreadable archive is a warning and an empty directory
@@ -170,25 +175,35 @@ type Message struct {
 	Warning  *Warning  `json:"warning,omitempty"`
 	Done     *Done     `json:"done,omitempty"`
 	// From the host.
+	Wake  *Wake  `json:"wake,omitempty"`
 	Start *Start `json:"start,omitempty"`
 	Stop  *Stop  `json:"stop,omitempty"`
 }
 
-// Ready is the guest's first message: the root is mounted, no device of this
-// run has been read.
+// Ready is the guest's first message: the root and the empty writable layer are
+// mounted, and no other disk nor the network device has been touched, not even to
+// learn its size. So a machine saved now can go on with others in their places,
+// and with a copy of its scratch disk.
 type Ready struct {
 	Protocol int    `json:"protocol"`
 	Program  string `json:"program"` // digest of the guest program, as the host put it on the kernel command line
 	Kernel   string `json:"kernel"`  // uname -r
 }
 
+// Wake asks a guest that waits for Start to say Ready once more.
+type Wake struct{}
+
 // Start makes the guest go on after Ready.
 type Start struct {
 	Time      time.Time `json:"time"`
 	Entropy   []byte    `json:"entropy"` // 256 bytes for the kernel's random number generator
 	Hostname  string    `json:"hostname"`
-	MachineID string    `json:"machine_id"`      // 32 lower-case hex digits
-	Probe     bool      `json:"probe,omitempty"` // say Done at once: used to try an accelerator
+	MachineID string    `json:"machine_id"`    // 32 lower-case hex digits
+	MAC       string    `json:"mac,omitempty"` // of the network device; empty: what the device says
+	// Plan is the runnable plan; without it the guest reads the exec device.
+	Plan  json.RawMessage `json:"plan,omitempty"`
+	Disks []string        `json:"disks,omitempty"` // serials of the disks, in the machine's order; only saves looking for them
+	Probe bool            `json:"probe,omitempty"` // say Done at once: used to try an accelerator
 }
 
 // Stop asks the guest to kill what runs, to pack its outputs and to say Done.

@@ -56,6 +56,9 @@ func (h *Home) Images() string { return filepath.Join(h.cache, "images") }
 // Downloads holds files fetched from archives, by digest.
 func (h *Home) Downloads() string { return filepath.Join(h.cache, "downloads") }
 
+// Templates holds the memory of machines that have booted, by key.
+func (h *Home) Templates() string { return filepath.Join(h.cache, "templates") }
+
 // Programs holds guest programs by digest.
 func (h *Home) Programs() string { return filepath.Join(h.cache, "programs") }
 

@@ -40,6 +40,9 @@ func CommandLine(o Options) []string {
 	b.network(o.Network)
 	b.object(object{Type: "rng-builtin", ID: "rng"})
 	b.device(device{Driver: "virtio-rng-pci", RNG: "rng", NoLegacy: "on"})
+	if o.Restore != nil {
+		b.add("-incoming", "defer") // Start says where from
+	}
 	return b.args
 }
 
@@ -72,12 +75,30 @@ func (b *builder) machine(o *Options) {
 	}
 	b.add("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none", "-vga", "none")
 	b.add("-sandbox", sandbox)
-	// The backend has a name so that a template can put a file in its place.
 	b.add("-machine", platforms[o.Arch].machine+",memory-backend=ram")
-	b.object(object{Type: "memory-backend-ram", ID: "ram", Size: memory << 20})
+	b.object(o.memoryBackend(memory << 20))
 	b.add("-m", fmt.Sprintf("size=%dM", memory))
 	b.add("-smp", strconv.Itoa(o.CPUs))
 	b.add("-accel", o.accelerator(), "-cpu", o.cpu())
+}
+
+// memoryBackend is the guest's memory: nameless, or a file that other machines
+// will start from, or a private copy of one, made page by page where the guest
+// writes.
+func (o *Options) memoryBackend(size int64) object {
+	ram := object{Type: "memory-backend-ram", ID: "ram", Size: size}
+	shared := o.Restore == nil
+	if path := o.memoryPath(); path != "" {
+		ram.Type, ram.Path, ram.Share = "memory-backend-file", path, &shared
+	}
+	return ram
+}
+
+func (o *Options) memoryPath() string {
+	if o.Restore != nil {
+		return o.Restore.Memory
+	}
+	return o.MemoryFile
 }
 
 func (o *Options) accelerator() string {
@@ -177,9 +198,11 @@ func (b *builder) network(n *UserNet) {
 // The JSON forms of QEMU's options; fields in the order they are printed.
 type (
 	object struct {
-		Type string `json:"qom-type"`
-		ID   string `json:"id"`
-		Size int64  `json:"size,omitempty"`
+		Type  string `json:"qom-type"`
+		ID    string `json:"id"`
+		Size  int64  `json:"size,omitempty"`
+		Path  string `json:"mem-path,omitempty"`
+		Share *bool  `json:"share,omitempty"`
 	}
 	cache struct {
 		Direct  bool `json:"direct"`

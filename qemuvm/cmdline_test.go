@@ -21,6 +21,10 @@ func ram(bytes, size string) string {
 	return ` -object {"qom-type":"memory-backend-ram","id":"ram","size":` + bytes + `} -m size=` + size
 }
 
+func file(share string) string {
+	return ` -object {"qom-type":"memory-backend-file","id":"ram","size":67108864,"mem-path":"/m,m","share":` + share + `} -m size=64M`
+}
+
 // The arguments are compared as words joined by blanks: none of the values here
 // has a blank but the kernel's arguments.
 func TestCommandLine(t *testing.T) {
@@ -41,6 +45,16 @@ func TestCommandLine(t *testing.T) {
 			"q -name guest=a,,b " + bareHead + q35 + ram("1073741824", "1024M") + " -smp 2 -accel kvm -cpu host" +
 				" -kernel /k,k -initrd /i -append console=ttyS0 " + linux + " reboot=t 8250.nr_uarts=1 no_timer_check tsc=reliable x=1 y" + qmp +
 				` -chardev socket,id=console,fd=4 -device {"driver":"isa-serial","chardev":"console"} -nic none` + rng,
+		},
+		{
+			"to be saved",
+			Options{Binary: "q", Arch: X86_64, Accel: TCG, CPUs: 1, Memory: 64 << 20, MemoryFile: "/m,m"},
+			"q " + bareHead + q35 + file("true") + " -smp 1 -accel tcg,thread=multi,tb-size=256 -cpu max" + qmp + " -nic none" + rng,
+		},
+		{
+			"restored",
+			Options{Binary: "q", Arch: X86_64, Accel: TCG, CPUs: 1, Memory: 64 << 20, Restore: &Template{"/m,m", "/s"}},
+			"q " + bareHead + q35 + file("false") + " -smp 1 -accel tcg,thread=multi,tb-size=256 -cpu max" + qmp + " -nic none" + rng + " -incoming defer",
 		},
 		{
 			"devices",
@@ -123,6 +137,12 @@ func TestValidate(t *testing.T) {
 		{"Ports", func(o *Options) { o.Ports = make([]string, 17) }},
 		{"", func(o *Options) { o.Network = &UserNet{} }},
 		{"Network", func(o *Options) { o.Network = &UserNet{MAC: "1:2"} }},
+		{"", func(o *Options) { o.MemoryFile = "/m,m" }},
+		{"MemoryFile", func(o *Options) { o.MemoryFile = "m" }},
+		{"", func(o *Options) { o.Restore = &Template{"/m", "/s"} }},
+		{"Restore", func(o *Options) { o.Restore = &Template{"/m", ""} }},
+		{"Restore", func(o *Options) { o.Restore = &Template{"m", "/s"} }},
+		{"Restore", func(o *Options) { o.MemoryFile, o.Restore = "/m", &Template{"/m", "/s"} }},
 		{"Network", func(o *Options) { o.Network = &UserNet{MAC: "01:00:00:00:00:00"} }},
 	}
 	for i, tt := range tests {

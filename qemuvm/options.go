@@ -1,6 +1,7 @@
 package qemuvm
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -48,6 +49,16 @@ type Options struct {
 	Network *UserNet // nil: no network device
 	Name    string   // for process listings
 
+	// MemoryFile, when set, is a file of Memory bytes (whole MiB) that holds the
+	// guest's memory while the machine runs, so that VM.Save can keep it. It must
+	// exist and belong to this machine alone.
+	MemoryFile string
+	// Restore, when set, makes the machine go on from a template instead of
+	// booting. All other options but Name, Disk.Path and UserNet.MAC must be
+	// those of the machine that was saved; QEMU notices most differences, not
+	// all. Excludes MemoryFile.
+	Restore *Template
+
 	// StartLimit is how long QEMU may take to answer on QMP; 0: 30 s. It takes
 	// 50 ms on an idle machine.
 	StartLimit time.Duration
@@ -63,6 +74,13 @@ type Disk struct {
 	// without flushes (cache=unsafe): after a crash of the host they are void,
 	// after QEMU's end they are whole.
 	ReadOnly bool
+}
+
+// Template is a machine that VM.Save saved. Its files are only read: any number
+// of machines may go on from it at once.
+type Template struct {
+	Memory string // the file that was MemoryFile; each machine sees its own private copy
+	State  string // what VM.Save wrote
 }
 
 // UserNet is QEMU's user-mode network: the guest is 10.0.2.15/24, its gateway
@@ -118,7 +136,7 @@ func (o *Options) Validate() error {
 	if err := checkText("CPU", o.CPU); err != nil {
 		return err
 	}
-	for _, check := range []func() error{o.checkKernel, o.checkDisks, o.checkPorts, o.checkNetwork} {
+	for _, check := range []func() error{o.checkKernel, o.checkDisks, o.checkPorts, o.checkNetwork, o.checkTemplate} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -202,6 +220,19 @@ func (o *Options) checkNetwork() error {
 	mac, err := net.ParseMAC(o.Network.MAC)
 	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
 		return bad("Network", "%q is not the MAC address of one device", o.Network.MAC)
+	}
+	return nil
+}
+
+func (o *Options) checkTemplate() error {
+	if o.MemoryFile != "" && o.Restore != nil {
+		return bad("Restore", "can not be used with MemoryFile")
+	}
+	if o.MemoryFile != "" {
+		return checkPath("MemoryFile", o.MemoryFile)
+	}
+	if t := o.Restore; t != nil {
+		return errors.Join(checkPath("Restore", t.Memory), checkPath("Restore", t.State))
 	}
 	return nil
 }

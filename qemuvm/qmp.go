@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bounds on what QMP's other end may make us keep.
@@ -190,6 +192,12 @@ func (q *QMP) event(e Event) {
 // refuses, ErrQMPEnded when it ends, ctx's when that is first. A command whose
 // context ends may still have been carried out.
 func (q *QMP) Execute(ctx context.Context, command string, args, result any) error {
+	return q.executeWith(ctx, nil, command, args, result)
+}
+
+// executeWith runs a command that comes with a file, unless that is nil. QEMU
+// gets a descriptor of its own.
+func (q *QMP) executeWith(ctx context.Context, file *os.File, command string, args, result any) error {
 	id, reply := q.expect()
 	defer q.forget(id)
 	request := struct {
@@ -201,7 +209,7 @@ func (q *QMP) Execute(ctx context.Context, command string, args, result any) err
 	if err != nil {
 		return fmt.Errorf("QMP command %s: %w", command, err)
 	}
-	if err := q.write(ctx, append(line, '\n')); err != nil {
+	if err := q.write(ctx, append(line, '\n'), file); err != nil {
 		return err
 	}
 	select {
@@ -250,7 +258,7 @@ func (q *QMP) forget(id uint64) {
 
 // write sends a whole line or ends the connection: half a line would spoil the
 // next.
-func (q *QMP) write(ctx context.Context, line []byte) error {
+func (q *QMP) write(ctx context.Context, line []byte, file *os.File) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -261,7 +269,7 @@ func (q *QMP) write(ctx context.Context, line []byte) error {
 		q.conn.SetWriteDeadline(time.Now())
 		close(interrupted)
 	})
-	n, err := q.conn.Write(line)
+	n, err := q.send(line, file)
 	if !stop() {
 		<-interrupted // or its deadline would hit the next command
 		q.conn.SetWriteDeadline(time.Time{})
@@ -275,6 +283,24 @@ func (q *QMP) write(ctx context.Context, line []byte) error {
 	q.close()
 	<-q.done
 	return q.ended()
+}
+
+// send writes a line, with a file's descriptor beside its first byte (unix(7),
+// SCM_RIGHTS).
+func (q *QMP) send(line []byte, file *os.File) (int, error) {
+	if file == nil {
+		return q.conn.Write(line)
+	}
+	socket, ok := q.conn.(*net.UnixConn)
+	if !ok {
+		return 0, errors.New("QMP can not pass files")
+	}
+	n, _, err := socket.WriteMsgUnix(line[:1], unix.UnixRights(int(file.Fd())), nil)
+	if err != nil {
+		return n, err
+	}
+	more, err := q.conn.Write(line[1:])
+	return n + more, err
 }
 
 // ended gives the reason of the end, never nil. Only after done.

@@ -37,13 +37,17 @@ type VM struct {
 // then. ctx bounds the start only; the machine lives until it ends by itself or
 // is killed, or until this process ends in whatever way.
 //
-// Errors: *OptionsError, *MissingError, *TooOldError, *RefusedError, ctx's, and
+// Errors: *OptionsError, *MissingError, *TooOldError, *RefusedError,
+// *TemplateError, ctx's, and
 // those of the operating system when it can not give what a start needs.
 func Start(ctx context.Context, o Options) (*VM, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := o.checkMemory(); err != nil {
 		return nil, err
 	}
 	vm := &VM{ports: map[string]net.Conn{}, done: make(chan struct{})}
@@ -63,6 +67,11 @@ func Start(ctx context.Context, o Options) (*VM, error) {
 	undo.add(func() { vm.proc.kill(nil); <-vm.proc.done })
 	if err := vm.greet(ctx, &o); err != nil {
 		return nil, err
+	}
+	if o.Restore != nil {
+		if err := vm.restore(ctx, &o); err != nil {
+			return nil, err
+		}
 	}
 	undo.drop()
 	go vm.supervise()

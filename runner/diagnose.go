@@ -14,6 +14,7 @@ import (
 	"github.com/ambient-ci/ambient/images"
 	"github.com/ambient-ci/ambient/images/apt"
 	"github.com/ambient-ci/ambient/qemuvm"
+	"github.com/ambient-ci/ambient/templates"
 )
 
 // Check is one thing that Diagnose looked at.
@@ -47,7 +48,7 @@ const (
 func Diagnose(ctx context.Context, h *home.Home, memory int64) []Check {
 	checks := []Check{checkQEMU(ctx), checkDisk(h), checkMemory(memory)}
 	checks = append(checks, checkTools()...)
-	checks = append(checks, checkArchive())
+	checks = append(checks, checkArchive(), checkTemplates(h))
 	return append(checks, checkMachine(ctx, h)...)
 }
 
@@ -150,6 +151,16 @@ func checkArchive() Check {
 		all = append(all, s.URI+" "+s.Suite)
 	}
 	return Check{Name: "archive", Status: CheckOK, Detail: strings.Join(all, ", ")}
+}
+
+func checkTemplates(h *home.Home) Check {
+	kept := templates.Open(h).List()
+	var bytes int64
+	for _, k := range kept {
+		bytes += k.Bytes
+	}
+	detail := fmt.Sprintf("%d kept, %s of at most %s in %s", len(kept), size(bytes), size(templates.DefaultLimit.Bytes), h.Templates())
+	return Check{Name: "templates", Status: CheckOK, Detail: detail}
 }
 
 // checkMachine boots the built-in image.

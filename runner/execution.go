@@ -16,21 +16,26 @@ import (
 
 // execution is one stage in one machine. It implements stages.Execution.
 type execution struct {
-	runner *Runner
-	job    *stages.Job
-	obs    stages.Observer
-	plan   *guest.Plan
-	dir    string // of the devices, removed by Close
-	base   *base  // image, accelerator and program
-	disks  []qemuvm.Disk
-	how    string // how the machine was started, for the user
-	vm     *qemuvm.VM
-	stop   chan string // a stop… constant; buffered, the first wins
-	over   chan struct{}
-	wanted context.Context // until Kill: outputs are read
-	unwant context.CancelFunc
-	closed sync.Once
-	close  []func() // run last in first out
+	runner    *Runner
+	job       *stages.Job
+	obs       stages.Observer
+	plan      *guest.Plan
+	dir       string // of the devices, removed by Close
+	base      *base  // image, accelerator and program
+	disks     []qemuvm.Disk
+	how       string // how the machine was started, for the user
+	vm        *qemuvm.VM
+	ready     *guest.Ready // said by a machine that went on from a template
+	key       string       // of that template, when it was there before
+	booting   time.Time
+	mac       string      // of the network device, if there is one
+	startPlan []byte      // the plan, when it goes into the first message
+	stop      chan string // a stop… constant; buffered, the first wins
+	over      chan struct{}
+	wanted    context.Context // until Kill: outputs are read
+	unwant    context.CancelFunc
+	closed    sync.Once
+	close     []func() // run last in first out
 
 	logTooLong atomic.Bool
 
@@ -135,12 +140,14 @@ func (x *execution) hostname() string {
 
 // supervise runs the machine to its end and finishes the execution.
 func (x *execution) supervise(ctx context.Context) {
-	started := time.Now()
 	cancelled := context.AfterFunc(ctx, func() { x.request(stopCancel) })
 	defer cancelled()
 	story, booted := x.talk()
-	x.times.Boot, x.times.Work = durations(started, booted, time.Now())
+	x.times.Boot, x.times.Work = durations(x.booting, booted, time.Now())
 	r := verdict(x.job.Stage, story)
+	if x.key != "" && r.Outcome == stages.Errored && story.begun == 0 {
+		x.runner.templates.Remove(x.key) // it may be to blame
+	}
 	collecting := time.Now()
 	x.collect(&r, story)
 	x.times.Collect = time.Since(collecting)
@@ -161,15 +168,14 @@ func (x *execution) talk() (story, time.Time) {
 	console := x.pumpConsole()
 	log := x.pumpLog()
 	control := x.vm.Port(guest.PortControl)
-	messages, broken := readControl(ctx, control)
+	messages, broken := readControl(ctx, control, x.ready)
 	s := &session{
 		x: x, plan: x.plan, control: deadlined{control}, messages: messages, broken: broken,
 		gone: x.vm.Done(), trouble: x.trouble(ctx), stop: x.stop,
 	}
 	st := s.run(x.job.Stage.Limits.Timeout)
-	if st.done != nil {
-		waitFor(x.vm.Done(), powerOffLimit)
-	}
+	// A guest that is done has written its outputs and its log to the end: it
+	// need not be waited for.
 	byItself := ended(x.vm.Done())
 	x.vm.Kill()
 	if err := x.vm.Wait(); err != nil && byItself && st.done == nil && st.stopped == "" && st.failure == nil {

@@ -26,7 +26,7 @@ type machine struct {
 // base is the part of a machine that an image decides.
 type base struct {
 	binary, kernel, initrd, root string
-	accel, cpu, how              string
+	accel, cpu                   string
 	digest                       string // of the guest program
 }
 
@@ -66,7 +66,7 @@ func (m *machine) on(ctx context.Context, r *Runner, image *images.Image) (*base
 	}
 	return &base{
 		binary: m.binary, kernel: image.Kernel, initrd: initrd, root: image.Root,
-		accel: m.choice.Accel, cpu: m.choice.CPU, how: "cold boot, " + m.choice.Accel,
+		accel: m.choice.Accel, cpu: m.choice.CPU,
 		digest: m.program.Digest,
 	}, nil
 }

@@ -17,6 +17,7 @@ type story struct {
 	finished *guest.Finished // the last action that ended
 	done     *guest.Done     // nil: the guest never said so
 	failure  error           // protocol or machine; nil: none seen
+	begun    int             // how many actions began
 	output   *guest.Packed   // what the guest said of its artifacts or deps
 }
 

@@ -45,8 +45,9 @@ func (x *execution) release() {
 
 func (x *execution) device(serial string) string { return filepath.Join(x.dir, serial+".img") }
 
-// devices makes the devices in the order in which the machine gets them. The
-// list is the same for every stage.
+// devices makes the devices in the order in which the machine gets them, but the
+// scratch device, which depends on how the machine starts. The list is the same
+// for every stage.
 func (x *execution) devices(ctx context.Context) error {
 	src, err := x.runner.source(ctx, x.job.Project)
 	if err != nil {
@@ -68,12 +69,17 @@ func (x *execution) devices(ctx context.Context) error {
 	if total := src.Size + siblings.Size + deps.Size + inputs.Size; total > limits.Disk {
 		return &blockdev.TooLargeError{What: "what the stage reads", Limit: limits.Disk, Size: total}
 	}
+	cache := x.cacheIn()
+	x.leave(guest.SerialSecrets, true)
+	x.leave(guest.SerialSources, siblings.Size == 0)
+	x.leave(guest.SerialDeps, deps.Size == 0)
+	x.leave(guest.SerialInputs, inputs.Size == 0)
+	x.leave(guest.SerialCache, cache == x.device(guest.SerialCache))
 	exec, err := x.exec(ctx)
 	if err != nil {
 		return err
 	}
 	for _, step := range []func() error{
-		func() error { return blockdev.MakeScratch(ctx, x.device(guest.SerialScratch), limits.Disk) },
 		func() error { return blockdev.Empty(x.device(guest.SerialSecrets)) },
 		func() error { return blockdev.CreateSparse(x.device(guest.SerialArtifacts), x.outputSize()) },
 		func() error { return blockdev.CreateSparse(x.device(guest.SerialCacheOut), deviceSize(limits.Cache)) },
@@ -91,11 +97,20 @@ func (x *execution) devices(ctx context.Context) error {
 		{Serial: guest.SerialDeps, Path: deps.Path, ReadOnly: true},
 		{Serial: guest.SerialInputs, Path: inputs.Path, ReadOnly: true},
 		{Serial: guest.SerialSecrets, Path: x.device(guest.SerialSecrets), ReadOnly: true},
-		{Serial: guest.SerialCache, Path: x.cacheIn(), ReadOnly: true},
+		{Serial: guest.SerialCache, Path: cache, ReadOnly: true},
 		{Serial: guest.SerialCacheOut, Path: x.device(guest.SerialCacheOut)},
 		{Serial: guest.SerialArtifacts, Path: x.device(guest.SerialArtifacts)},
 	}
 	return nil
+}
+
+// leave tells the guest not to look at an empty device: each costs time.
+func (x *execution) leave(serial string, empty bool) {
+	for i := range x.plan.Inputs {
+		if empty && x.plan.Inputs[i].Serial == serial {
+			x.plan.Inputs[i].Serial = ""
+		}
+	}
 }
 
 // outputSize is the size of the device for artifacts, or for the deps of a pre
@@ -145,7 +160,11 @@ func (x *execution) merge(ctx context.Context, serial string, parts []blockdev.P
 	return archive, nil
 }
 
-// exec packs the runnable plan and what goes with it.
+// maxStartPlan is the size in bytes up to which a plan goes into a message.
+const maxStartPlan = 64 << 10
+
+// exec packs the runnable plan and what goes with it, or keeps a small plan for
+// the first message.
 func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
 	var ca []byte
 	if x.plan.Trust {
@@ -158,30 +177,15 @@ func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
 	if err != nil {
 		return blockdev.Archive{}, err
 	}
+	if data := content[guest.PlanFile]; len(content) == 1 && len(data) <= maxStartPlan {
+		x.startPlan = data
+		path := x.device(guest.SerialExec)
+		return blockdev.Archive{Path: path}, blockdev.Empty(path)
+	}
 	var files []blockdev.File
 	for name, data := range content {
 		files = append(files, blockdev.File{Name: name, Mode: 0o600, Data: data})
 	}
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
 	return blockdev.PackFiles(ctx, x.device(guest.SerialExec), files)
-}
-
-// boot starts QEMU.
-func (x *execution) boot(ctx context.Context) error {
-	limits := x.job.Stage.Limits
-	o := x.base.options()
-	o.CPUs, o.Memory = limits.CPUs, limits.Memory
-	o.Disks = x.disks
-	o.Ports = []string{guest.PortControl, guest.PortLog}
-	o.Name = "ambient " + x.job.Stage.ID.String()
-	if networked(x.job.Stage) {
-		o.Network = &qemuvm.UserNet{}
-	}
-	vm, err := qemuvm.Start(ctx, o)
-	if err != nil {
-		return err
-	}
-	x.vm, x.how = vm, x.base.how
-	x.close = append(x.close, func() { vm.Close() })
-	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/ambient-ci/ambient/images"
 	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
+	"github.com/ambient-ci/ambient/templates"
 )
 
 // Options are what a Runner needs to know.
@@ -39,17 +40,20 @@ type Options struct {
 	// CheckSource is asked about every source tree, packed into the archive that
 	// the guests get; its error is that of every stage. Nil: everything is right.
 	CheckSource func(src config.Source, archive string) error
+	// NoTemplates boots every machine.
+	NoTemplates bool
 }
 
 // Runner runs stages in QEMU machines. It is safe for concurrent use. Close it.
 type Runner struct {
-	opts    Options
-	home    *home.Home
-	store   *images.Store
-	work    string
-	release func()
-	host    actions.Host
-	machine machine
+	opts      Options
+	home      *home.Home
+	store     *images.Store
+	templates *templates.Store
+	work      string
+	release   func()
+	host      actions.Host
+	machine   machine
 
 	mu      sync.Mutex
 	count   int
@@ -65,8 +69,9 @@ func New(opts Options) (*Runner, error) {
 	}
 	r := &Runner{
 		opts: opts, home: opts.Home, work: work, release: release,
-		store:   images.Open(opts.Home),
-		sources: map[string]*sourceOnce{},
+		store:     images.Open(opts.Home),
+		templates: templates.Open(opts.Home),
+		sources:   map[string]*sourceOnce{},
 	}
 	r.host = hostInfo()
 	return r, nil

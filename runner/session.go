@@ -15,9 +15,8 @@ import (
 
 // Limits of time that are the machine's and not the user's.
 const (
-	bootLimit     = 3 * time.Minute // from starting QEMU to Ready, under emulation on a busy machine
-	powerOffLimit = 5 * time.Second // from Done to the end of QEMU
-	drainLimit    = 5 * time.Second // from the end of QEMU to the end of what it wrote
+	bootLimit  = 3 * time.Minute // from starting QEMU to Ready, under emulation on a busy machine
+	drainLimit = 5 * time.Second // from the end of QEMU to the end of what it wrote
 )
 
 // session talks with one guest from its first message to its last. It runs in
@@ -149,6 +148,10 @@ func (s *session) ready(r *guest.Ready) error {
 	if err != nil {
 		return err
 	}
+	start.MAC, start.Plan = s.x.mac, s.x.startPlan
+	for _, d := range s.x.disks {
+		start.Disks = append(start.Disks, d.Serial)
+	}
 	if err := guest.WriteMessage(s.control, guest.Message{Start: start}); err != nil {
 		return fmt.Errorf("the guest does not listen: %w", err)
 	}
@@ -175,6 +178,7 @@ func (s *session) actionStarted(m *guest.Started) error {
 		return fmt.Errorf("the guest broke the protocol: action %d started out of order", m.Action)
 	}
 	s.running, s.next = m.Action, m.Action+1
+	s.story.begun++
 	s.x.emit(stages.Event{Type: stages.ActionStarted, Action: &m.Action, Name: s.plan.Actions[m.Action].Title})
 	return nil
 }
@@ -211,12 +215,20 @@ func (s *session) done(d *guest.Done) {
 }
 
 // readControl reads messages until the port ends. It returns when ctx ends or
-// the port does; the error goes to broken.
-func readControl(ctx context.Context, port io.Reader) (<-chan guest.Message, <-chan error) {
+// the port does; the error goes to broken. A ready that was read already comes
+// first.
+func readControl(ctx context.Context, port io.Reader, ready *guest.Ready) (<-chan guest.Message, <-chan error) {
 	messages, broken := make(chan guest.Message), make(chan error, 1)
+	next := func() (guest.Message, error) {
+		if m := (guest.Message{Ready: ready}); ready != nil {
+			ready = nil
+			return m, nil
+		}
+		return guest.ReadMessage(port)
+	}
 	go func() {
 		for {
-			m, err := guest.ReadMessage(port)
+			m, err := next()
 			if err != nil {
 				broken <- err
 				return

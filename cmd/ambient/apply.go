@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
@@ -35,7 +36,9 @@ func (applyCommand) Help() string {
 			"all when the configuration or the source is another by now. Its targets and\n" +
 			"variables are part of it; the values of sensitive ones must be given again.\n\n" +
 			"The first interrupt asks what runs to stop, saves what is whole and ends within ten\n" +
-			"seconds; a second one kills what runs.",
+			"seconds; a second one kills what runs.\n\n" +
+			"A machine of a kind that has run before goes on from its memory and does not boot.\n" +
+			"With AMBIENT_TEMPLATES=off in the environment every machine boots.",
 		options: append([]string{
 			"-parallelism=N", "run N stages at the same time, as memory permits, however many processors there are",
 			"-force", "run every stage, whatever earlier results there are",
@@ -127,6 +130,20 @@ func (c applyCommand) loadWanted(opts applyOptions) (*loaded, func(config.Source
 	return l, c.checkSource(opts.plan, p, l.cfg), nil
 }
 
+// templatesVariable is the environment variable that turns memory templates
+// off.
+const templatesVariable = "AMBIENT_TEMPLATES"
+
+func templatesOff(value string) (bool, error) {
+	switch value {
+	case "", "on":
+		return false, nil
+	case "off":
+		return true, nil
+	}
+	return false, usagef("%s=%q: want on or off.", templatesVariable, value)
+}
+
 // applyRun is one run of a configuration.
 type applyRun struct {
 	applyCommand
@@ -156,8 +173,13 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	noTemplates, err := templatesOff(os.Getenv(templatesVariable))
+	if err != nil {
+		return err
+	}
 	engine, closeEngine, err := r.parts.newRunner(runner.Options{
 		Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM, CheckSource: r.checkSource, Identifier: id,
+		NoTemplates: noTemplates,
 	})
 	if err != nil {
 		return err

@@ -351,3 +351,12 @@ func TestRedactor(t *testing.T) {
 		}
 	}
 }
+
+func TestTemplatesOff(t *testing.T) {
+	for value, want := range map[string]string{"": "false <nil>", "on": "false <nil>", "off": "true <nil>", "no": `false AMBIENT_TEMPLATES="no": want on or off.`} {
+		off, err := templatesOff(value)
+		if got := fmt.Sprint(off, " ", err); strings.TrimSpace(got) != want {
+			t.Errorf("%q: %s", value, got)
+		}
+	}
+}

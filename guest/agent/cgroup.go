@@ -26,15 +26,17 @@ type cgroup struct {
 	file *os.File // of the same directory, for clone3
 }
 
-// newCgroup makes the group and bounds its tasks and its memory.
-func newCgroup(reserve, pids int64) (*cgroup, error) {
+// makeCgroup makes the group.
+func makeCgroup() error {
 	if err := write(filepath.Join(cgroupRoot, "cgroup.subtree_control"), "+memory +pids"); err != nil {
-		return nil, err
+		return err
 	}
+	return os.Mkdir(filepath.Join(cgroupRoot, "stage"), 0o755)
+}
+
+// newCgroup opens the group and bounds its tasks and its memory.
+func newCgroup(reserve, pids int64) (*cgroup, error) {
 	dir := filepath.Join(cgroupRoot, "stage")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
 	limits := [][2]string{
 		{"pids.max", strconv.FormatInt(taskLimit(pids), 10)},
 		{"memory.max", strconv.FormatInt(memoryLimit(reserve), 10)},

@@ -25,6 +25,7 @@ const (
 type control struct {
 	port  *os.File
 	gone  func(error) // called when the host is gone; it does not return
+	wake  chan *guest.Wake
 	start chan *guest.Start
 	stop  chan *guest.Stop
 
@@ -33,7 +34,7 @@ type control struct {
 
 func newControl(port *os.File, gone func(error)) *control {
 	return &control{port: port, gone: gone,
-		start: make(chan *guest.Start, 1), stop: make(chan *guest.Stop, 1)}
+		wake: make(chan *guest.Wake, 1), start: make(chan *guest.Start, 1), stop: make(chan *guest.Stop, 1)}
 }
 
 // send sends a message.
@@ -64,6 +65,8 @@ func (c *control) listen() {
 		case err != nil:
 			c.gone(err)
 			return
+		case m.Wake != nil && !started:
+			c.wake <- m.Wake
 		case m.Start != nil && !started:
 			started = true
 			c.start <- m.Start

@@ -8,12 +8,8 @@ import (
 	"time"
 )
 
-// How long to wait for a device that the kernel has yet to find: while the
-// machine boots, and later, when all should be there.
-const (
-	bootLimit = 20 * time.Second
-	lateLimit = 2 * time.Second
-)
+// bootLimit is how long to wait for a device that the kernel has yet to find.
+const bootLimit = 20 * time.Second
 
 // loadModules loads the modules of the initramfs in the order of their names
 // and frees their memory.
@@ -27,6 +23,7 @@ func loadModules() error {
 		if err != nil {
 			return err
 		}
+		autoprobe(!late(path))
 		err = loadModule(f)
 		f.Close()
 		if err != nil {
@@ -59,28 +56,6 @@ func byAttribute(pattern, value string) string {
 		}
 	}
 	return ""
-}
-
-// blockDevice returns the path of the disk with a serial.
-func blockDevice(serial string, limit time.Duration) (string, error) {
-	return waitFor("disk "+serial, limit, func() string {
-		if name := byAttribute("/sys/block/*/serial", serial); name != "" {
-			return "/dev/" + name
-		}
-		return ""
-	})
-}
-
-// openDevice opens the disk with a serial.
-func openDevice(serial string, write bool) (*os.File, error) {
-	path, err := blockDevice(serial, lateLimit)
-	if err != nil {
-		return nil, err
-	}
-	if write {
-		return os.OpenFile(path, os.O_WRONLY, 0)
-	}
-	return os.Open(path)
 }
 
 // openPort opens the virtio-serial port of that name.

@@ -53,6 +53,26 @@ func addEntropy(seed []byte) error {
 	return nil
 }
 
+// identityFiles are made while the machine boots, whatever the image has there,
+// so that they only have to be filled later.
+var identityFiles = []string{hostnameFile, hostsFile, machineIDFile, resolverFile}
+
+const (
+	hostnameFile  = "/etc/hostname"
+	hostsFile     = "/etc/hosts"
+	machineIDFile = "/etc/machine-id"
+	resolverFile  = "/etc/resolv.conf"
+)
+
+func makeIdentityFiles() error {
+	for _, path := range identityFiles {
+		if err := replaceFile(path, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // setNames gives the machine its name and id.
 func setNames(s *guest.Start) error {
 	hosts := "127.0.0.1 localhost\n::1 localhost\n"
@@ -60,16 +80,29 @@ func setNames(s *guest.Start) error {
 		if err := syscall.Sethostname([]byte(s.Hostname)); err != nil {
 			return fmt.Errorf("set the host name: %w", err)
 		}
-		if err := replaceFile("/etc/hostname", []byte(s.Hostname+"\n")); err != nil {
+		if err := fill(hostnameFile, s.Hostname+"\n"); err != nil {
 			return err
 		}
 		hosts = "127.0.0.1 localhost " + s.Hostname + "\n::1 localhost\n"
 	}
-	if err := replaceFile("/etc/hosts", []byte(hosts)); err != nil {
+	if err := fill(hostsFile, hosts); err != nil {
 		return err
 	}
 	if s.MachineID == "" {
 		return nil
 	}
-	return replaceFile("/etc/machine-id", []byte(s.MachineID+"\n"))
+	return fill(machineIDFile, s.MachineID+"\n")
+}
+
+// fill writes the content of an empty file.
+func fill(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }

@@ -53,6 +53,8 @@ func ignoreSignals() {
 type machine struct {
 	control  *control
 	log      *logger
+	disks    disks
+	layered  bool       // there is a writable layer
 	failures chan error // panics of goroutines
 }
 
@@ -62,15 +64,28 @@ func (m *machine) run() (err error) {
 	if err := m.boot(); err != nil {
 		return err
 	}
-	m.control.send(guest.Message{Ready: &guest.Ready{
+	start := m.await(guest.Message{Ready: &guest.Ready{
 		Protocol: guest.ProtocolVersion, Program: parameter(guest.ProgramParameter), Kernel: release(),
 	}})
-	start := <-m.control.start
 	if start.Probe {
 		m.control.send(guest.Message{Done: &guest.Done{}})
 		return nil
 	}
 	return m.stage(start)
+}
+
+// await says that the machine is ready, as often as the host asks, and returns
+// when the host starts it. While it waits the machine may be saved, and what
+// returns may be any number of machines.
+func (m *machine) await(ready guest.Message) *guest.Start {
+	for {
+		m.control.send(ready)
+		select {
+		case <-m.control.wake:
+		case start := <-m.control.start:
+			return start
+		}
+	}
 }
 
 // recovered turns a panic into an error.
@@ -102,11 +117,35 @@ func (m *machine) boot() error {
 		return err
 	}
 	m.log = newLogger(port)
-	root, err := blockDevice(guest.SerialRoot, bootLimit)
+	return m.layers()
+}
+
+// layers mounts the image and the writable layer and moves there. A machine
+// that is only to show that it boots has no writable layer.
+func (m *machine) layers() error {
+	root, scratch, err := m.disks.system()
 	if err != nil {
 		return err
 	}
-	return mountRoot(root)
+	if err := mountRoot(root); err != nil {
+		return err
+	}
+	warm()
+	if err := furnish(); err != nil || scratch == "" {
+		return err
+	}
+	if err := mountNewRoot(scratch); err != nil {
+		return err
+	}
+	if err := errors.Join(enterNewRoot(), makeDirs(), makeIdentityFiles(), loopback()); err != nil {
+		return err
+	}
+	if err := makeCgroup(); err != nil {
+		return fmt.Errorf("control group: %w", err)
+	}
+	m.layered = true
+	syscall.Sync() // once, and not in every machine that goes on from here
+	return nil
 }
 
 // hostGone ends the machine: without its host nobody wants its work.
@@ -187,22 +226,15 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 	if err := addEntropy(start.Entropy); err != nil {
 		return nil, nil, err
 	}
-	scratch, err := blockDevice(guest.SerialScratch, lateLimit)
-	if err != nil {
+	m.disks.expect(start.Disks)
+	time.AfterFunc(entropyPause, func() { _ = bindAll(entropyDriver) })
+	if !m.layered {
+		return nil, nil, errors.New("the machine has no disk " + guest.SerialScratch)
+	}
+	if err := setNames(start); err != nil {
 		return nil, nil, err
 	}
-	if err := mountNewRoot(scratch); err != nil {
-		return nil, nil, err
-	}
-	if err := errors.Join(enterNewRoot(), furnish(), setNames(start), loopback()); err != nil {
-		return nil, nil, err
-	}
-	exec, err := openDevice(guest.SerialExec, false)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer exec.Close()
-	files, err := readExec(exec)
+	files, err := m.execFiles(start)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", guest.SerialExec, err)
 	}
@@ -210,7 +242,21 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return plan, files, network(plan.Network)
+	return plan, files, network(plan.Network, start.MAC)
+}
+
+// execFiles gives the plan and what goes with it. A disk takes longer to read
+// than the message that has come anyway.
+func (m *machine) execFiles(start *guest.Start) (map[string][]byte, error) {
+	if start.Plan != nil {
+		return map[string][]byte{guest.PlanFile: start.Plan}, nil
+	}
+	exec, err := m.disks.open(guest.SerialExec, false)
+	if err != nil {
+		return nil, err
+	}
+	defer exec.Close()
+	return readExec(exec)
 }
 
 // worker makes the worker of the machine's plan.
@@ -219,7 +265,7 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 	if err != nil {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
-	w := &worker{root: "/", plan: plan, devices: openDevice, send: m.control.send, log: m.log,
+	w := &worker{root: "/", plan: plan, devices: m.disks.open, send: m.control.send, log: m.log,
 		procs: newProcs(), group: g, sweep: killEverything, mounts: true, client: newClient(nil), sleep: sleep,
 		guard: m.guard, now: time.Now}
 	if len(files[guest.PlanFile]) > largePlan {

@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -34,19 +35,23 @@ func (m mountSpec) mount() error {
 
 const quietFlags = syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC
 
-// kernelMounts are what the boot needs; they move into the new root.
+// kernelMounts are what the boot needs; they move into the new root, with what
+// is mounted below them.
 var kernelMounts = []mountSpec{
 	{"dev", "/dev", "devtmpfs", syscall.MS_NOSUID, "mode=0755"},
 	{"proc", "/proc", "proc", quietFlags, ""},
 	{"sys", "/sys", "sysfs", quietFlags, ""},
 }
 
-// lateMounts are what the actions need, once the root has moved.
+// runMount moves as well.
+var runMount = mountSpec{"run", "/run", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=0755"}
+
+// lateMounts are what the actions need.
 var lateMounts = []mountSpec{
 	{"cgroup", cgroupRoot, "cgroup2", quietFlags, ""},
 	{"pts", "/dev/pts", "devpts", syscall.MS_NOSUID | syscall.MS_NOEXEC, "ptmxmode=0666,mode=0620,gid=5"},
 	{"shm", "/dev/shm", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=1777"},
-	{"run", "/run", "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=0755"},
+	runMount,
 }
 
 // mountRoot mounts the image.
@@ -80,7 +85,7 @@ func mountNewRoot(device string) error {
 // enterNewRoot makes the new root this machine's root. The initramfs can not be
 // left by pivot_root(2), so the new root is moved over it.
 func enterNewRoot() error {
-	for _, m := range kernelMounts {
+	for _, m := range append(kernelMounts[:len(kernelMounts):len(kernelMounts)], runMount) {
 		if err := (mountSpec{m.target, newRoot + m.target, "", syscall.MS_MOVE, ""}).mount(); err != nil {
 			return err
 		}
@@ -97,30 +102,62 @@ func enterNewRoot() error {
 	return os.Chdir("/")
 }
 
-// furnish makes what programs expect and an image may lack.
+// furnish mounts what programs expect, and makes its links.
 func furnish() error {
 	for _, m := range lateMounts {
 		if err := m.mount(); err != nil {
 			return err
 		}
 	}
+	return makeLinks([][2]string{{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
+		{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"}})
+}
+
+// makeDirs makes what programs expect and an image may lack.
+func makeDirs() error {
 	dirs := map[string]os.FileMode{"/root": 0o700, "/tmp": os.ModeSticky | 0o777, "/var/tmp": os.ModeSticky | 0o777, "/etc": 0o755}
 	for dir, mode := range dirs {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
+		if st, err := os.Stat(dir); err == nil && st.Mode() == os.ModeDir|mode {
+			continue // a change would copy it to the writable layer
+		}
 		if err := os.Chmod(dir, mode); err != nil {
 			return err
 		}
 	}
-	links := [][2]string{{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
-		{"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"}, {"/ci", "/workspace"}}
+	return makeLinks([][2]string{{"/ci", "/workspace"}})
+}
+
+func makeLinks(links [][2]string) error {
 	for _, l := range links {
 		if err := os.Symlink(l[0], l[1]); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+// warmFiles are what every stage reads first, below the image: read before the
+// machine is saved, they are in memory when it goes on.
+var warmFiles = []string{"bin/busybox", "bin/sh", "bin/bash", "lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1",
+	"lib/*-linux-gnu/libc.so.6", "lib/*-linux-gnu/libtinfo.so.6"}
+
+// maxWarm bounds what is read of each, in bytes.
+const maxWarm = 4 << 20
+
+// warm reads what will be wanted, as far as it is there.
+func warm() {
+	for _, pattern := range warmFiles {
+		files, _ := filepath.Glob(filepath.Join(lowerDir, pattern))
+		for _, path := range files {
+			if f, err := os.Open(path); err == nil {
+				_, _ = io.CopyN(io.Discard, f, maxWarm)
+				f.Close()
+			}
+		}
+	}
 }
 
 // lock makes a directory read-only and its files impossible to run.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -84,13 +85,16 @@ func loopback() error {
 }
 
 // network configures the machine's only interface and the resolver.
-func network(n *guest.Network) error {
+func network(n *guest.Network, mac string) error {
 	if n == nil {
-		return replaceFile("/etc/resolv.conf", nil)
+		return nil // and the resolver's file is empty
 	}
 	prefix, err := netip.ParsePrefix(n.Address)
 	if err != nil || !prefix.Addr().Is4() {
 		return fmt.Errorf("network address %q is not IPv4 in CIDR notation", n.Address)
+	}
+	if err := bindAll(networkDriver); err != nil {
+		return err
 	}
 	dev, err := waitFor("network device", bootLimit, func() string {
 		files, _ := filepath.Glob("/sys/class/net/*/device")
@@ -102,10 +106,35 @@ func network(n *guest.Network) error {
 	if err != nil {
 		return err
 	}
+	if err := hardwareAddress(dev, mac); err != nil {
+		return fmt.Errorf("network device %s: %w", dev, err)
+	}
 	if err := configure(dev, prefix, n.Gateway); err != nil {
 		return fmt.Errorf("network device %s: %w", dev, err)
 	}
 	return resolver(n.DNS)
+}
+
+// hardwareAddress sets the address of a device (netdevice(7), SIOCSIFHWADDR).
+// QEMU restores that of the machine that was saved.
+func hardwareAddress(dev, text string) error {
+	if text == "" {
+		return nil
+	}
+	mac, err := net.ParseMAC(text)
+	if err != nil || len(mac) != 6 {
+		return fmt.Errorf("%q is no address of a network device", text)
+	}
+	c, err := newConfigurator()
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(c.fd)
+	var r ifreq
+	copy(r.name[:syscall.IFNAMSIZ-1], dev)
+	binary.NativeEndian.PutUint16(r.data[:], syscall.ARPHRD_ETHER)
+	copy(r.data[2:], mac)
+	return ioctl(uintptr(c.fd), syscall.SIOCSIFHWADDR, unsafe.Pointer(&r))
 }
 
 func configure(dev string, prefix netip.Prefix, gateway string) error {
@@ -151,7 +180,7 @@ func resolver(servers []string) error {
 		}
 		text = fmt.Appendf(text, "nameserver %s\n", a)
 	}
-	return replaceFile("/etc/resolv.conf", text)
+	return fill(resolverFile, string(text))
 }
 
 // replaceFile makes path a plain file, whatever the image has there: it may be

@@ -50,8 +50,12 @@ func limitName(output string) string {
 	return guest.LimitArtifacts
 }
 
-// packOutput packs one output; after a failure the device reads as empty.
+// packOutput packs one output; after a failure the device reads as empty. One
+// that is empty is left alone.
 func (w *worker) packOutput(out guest.Output) (int64, error) {
+	if isEmptyDir(w.path(out.Dir)) {
+		return 0, nil // the device is all zeroes, which is an empty archive
+	}
 	f, err := w.devices(out.Serial, true)
 	if err != nil {
 		return 0, err
@@ -65,6 +69,14 @@ func (w *worker) packOutput(out guest.Output) (int64, error) {
 		f.Sync()
 	}
 	return 0, err
+}
+
+func isEmptyDir(path string) bool {
+	if st, err := os.Lstat(path); err != nil || !st.IsDir() {
+		return false
+	}
+	entries, err := os.ReadDir(path)
+	return err == nil && len(entries) == 0
 }
 
 // packer writes a directory as tar.

@@ -208,3 +208,33 @@ func TestPackDeep(t *testing.T) {
 		t.Errorf("%d directories", len(got))
 	}
 }
+
+// The device of an empty output is not touched; what is no empty directory is
+// packed, or refused, as ever.
+func TestPackEmpty(t *testing.T) {
+	h := newHost(t, guest.Plan{})
+	out := guest.Output{Name: "artifacts", Dir: guest.DirArtifacts, Serial: "a", Limit: 1 << 20}
+	device := filepath.Join(h.dir, "a")
+	if err := os.MkdirAll(h.path(out.Dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := h.packOutput(out); n != 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if _, err := os.Stat(device); err == nil {
+		t.Error("the device was opened")
+	}
+	if err := os.Mkdir(h.path(out.Dir)+"/d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := h.packOutput(out); n == 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	os.RemoveAll(h.path(out.Dir))
+	if err := os.Symlink(t.TempDir(), h.path(out.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	if isEmptyDir(h.path(out.Dir)) {
+		t.Error("a link counts as an empty directory")
+	}
+}

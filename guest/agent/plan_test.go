@@ -45,7 +45,7 @@ func TestParsePlanRefuses(t *testing.T) {
 		step(`{"fetch":{"path":"x"}}`): "not absolute",
 		step(`{"exec":{"argv":["x"],"script":"y"}}`):                       "arguments or a script",
 		step(`{"exec":{"script":"y"},"write":{"path":"/x"}}`):              "2 kinds",
-		`{"version":1,"actions":[{"steps":[]},{"name":"n","steps":[{}]}]}`: "action 1 (n)",
+		`{"version":2,"actions":[{"steps":[]},{"name":"n","steps":[{}]}]}`: "action 1 (n)",
 	}
 	for text, want := range tests {
 		var data []byte
@@ -58,7 +58,7 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 }
 
-func step(s string) string { return `{"version":1,"actions":[{"steps":[` + s + `]}]}` }
+func step(s string) string { return `{"version":2,"actions":[{"steps":[` + s + `]}]}` }
 
 func TestWrite(t *testing.T) {
 	h := newHost(t, guest.Plan{})
@@ -160,8 +160,16 @@ func TestNetmask(t *testing.T) {
 
 func TestNetworkRefuses(t *testing.T) {
 	for _, n := range []guest.Network{{}, {Address: "10.0.2.15"}, {Address: "fe80::1/64"}, {Address: "x/24"}} {
-		if err := network(&n); err == nil || !strings.Contains(err.Error(), "CIDR") {
+		if err := network(&n, ""); err == nil || !strings.Contains(err.Error(), "CIDR") {
 			t.Errorf("%+v: %v", n, err)
+		}
+	}
+}
+
+func TestHardwareAddressRefuses(t *testing.T) {
+	for _, text := range []string{"x", "52:54:00", "00:11:22:33:44:55:66:77"} {
+		if err := hardwareAddress("none", text); err == nil || !strings.Contains(err.Error(), "no address") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

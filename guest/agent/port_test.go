@@ -29,11 +29,12 @@ func TestControl(t *testing.T) {
 	gone := make(chan error, 1)
 	c := newControl(port, func(err error) { gone <- err })
 	go c.listen()
-	for _, m := range []guest.Message{{Start: &guest.Start{Hostname: "h"}}, {Stop: &guest.Stop{Reason: "one"}}, {Stop: &guest.Stop{Reason: "two"}}} {
+	for _, m := range []guest.Message{{Wake: &guest.Wake{}}, {Start: &guest.Start{Hostname: "h"}}, {Stop: &guest.Stop{Reason: "one"}}, {Stop: &guest.Stop{Reason: "two"}}} {
 		if err := guest.WriteMessage(host, m); err != nil {
 			t.Fatal(err)
 		}
 	}
+	<-c.wake
 	if s := <-c.start; s.Hostname != "h" {
 		t.Errorf("%+v", s)
 	}
@@ -53,7 +54,8 @@ func TestControl(t *testing.T) {
 func TestControlOutOfOrder(t *testing.T) {
 	ready, _ := frameOf(guest.Message{Ready: &guest.Ready{}})
 	start, _ := frameOf(guest.Message{Start: &guest.Start{}})
-	tests := map[string]string{"a guest's message": ready, "two starts": start + start, "garbage": "\xff\xff\xff\xffgarbage"}
+	wake, _ := frameOf(guest.Message{Wake: &guest.Wake{}})
+	tests := map[string]string{"a guest's message": ready, "two starts": start + start, "a wake after a start": start + wake, "garbage": "\xff\xff\xff\xffgarbage"}
 	for name, data := range tests {
 		port, host := socketPair(t)
 		gone := make(chan error, 1)
@@ -63,6 +65,43 @@ func TestControlOutOfOrder(t *testing.T) {
 		}
 		if err := <-gone; err == nil {
 			t.Error(name)
+		}
+	}
+}
+
+// A guest is ready as often as it is asked, until it is started.
+func TestAwait(t *testing.T) {
+	port, host := socketPair(t)
+	m := &machine{control: newControl(port, func(error) {})}
+	go m.control.listen()
+	started := make(chan *guest.Start)
+	go func() { started <- m.await(guest.Message{Ready: &guest.Ready{Program: "p"}}) }()
+	for range 3 {
+		if got, err := guest.ReadMessage(host); err != nil || got.Ready == nil || got.Ready.Program != "p" {
+			t.Fatalf("%+v %v", got, err)
+		}
+		if err := guest.WriteMessage(host, guest.Message{Wake: &guest.Wake{}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := guest.ReadMessage(host); err != nil {
+		t.Fatal(err)
+	}
+	if err := guest.WriteMessage(host, guest.Message{Start: &guest.Start{Hostname: "h"}}); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-started; s.Hostname != "h" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestLateModules(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/modules/05-virtio_blk.ko": true, "/modules/09-virtio-net.ko": true, "/modules/10-virtio_rng.ko": true,
+		"/modules/08-net_failover.ko": false, "/modules/06-virtio_console.ko": false, "/modules/virtio_blk": false,
+	} {
+		if late(path) != want {
+			t.Errorf("%s: %v", path, !want)
 		}
 	}
 }

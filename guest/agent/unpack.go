@@ -42,7 +42,10 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	err := w.unpackDevice(ctx, in.Serial, dir)
+	var err error
+	if in.Serial != "" {
+		err = w.unpackDevice(ctx, in.Serial, dir)
+	}
 	if err != nil && in.Optional {
 		w.warn("%s: %v; going on without it", in.Serial, err)
 		err = empty(dir)

@@ -1,0 +1,238 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ambient-ci/ambient/guest"
+)
+
+// A driver reads its device when it is bound to it: a disk's size and first
+// sectors, a network device's address, the first random bytes. All of that is a
+// run's own and may differ from what it was when the machine was saved, so
+// before Start the drivers here have no device but the root and the scratch
+// disk, which every machine of a template has alike.
+
+const virtioBus = "/sys/bus/virtio"
+
+// lateDrivers are drivers by the number of their devices (virtio specification,
+// "Device Types").
+var lateDrivers = map[string]string{"0x0001": networkDriver, "0x0002": blockDriver, "0x0004": entropyDriver}
+
+const (
+	networkDriver = "virtio_net"
+	blockDriver   = "virtio_blk"
+	entropyDriver = "virtio_rng"
+)
+
+// entropyPause is when a stage gets its source of further entropy; Start brought
+// enough to begin with, and many stages end before.
+const entropyPause = time.Second
+
+// late reports whether a module is such a driver.
+func late(path string) bool {
+	_, name, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".ko"), "-") // NN-NAME.ko
+	for _, driver := range lateDrivers {
+		if strings.ReplaceAll(name, "-", "_") == driver {
+			return true
+		}
+	}
+	return false
+}
+
+// autoprobe says whether a driver that is loaded takes its devices at once. It
+// fails as long as there is no bus, which is when it does not matter.
+func autoprobe(on bool) {
+	value := "0"
+	if on {
+		value = "1"
+	}
+	_ = write(virtioBus+"/drivers_autoprobe", value)
+}
+
+// virtioDevice is a device of the bus that a late driver is for.
+type virtioDevice struct{ name, driver string }
+
+// lateDevices lists such devices in the order in which the machine has them.
+func lateDevices() []virtioDevice {
+	paths, _ := filepath.Glob(virtioBus + "/devices/virtio*")
+	var all []virtioDevice
+	for _, path := range paths {
+		id, err := os.ReadFile(path + "/device")
+		if driver := lateDrivers[strings.TrimSpace(string(id))]; err == nil && driver != "" {
+			all = append(all, virtioDevice{filepath.Base(path), driver})
+		}
+	}
+	slices.SortFunc(all, func(a, b virtioDevice) int { return a.number() - b.number() })
+	return all
+}
+
+func (d virtioDevice) number() int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(d.name, "virtio"))
+	return n
+}
+
+func (d virtioDevice) path() string { return virtioBus + "/devices/" + d.name }
+
+func (d virtioDevice) bound() bool {
+	_, err := os.Lstat(d.path() + "/driver")
+	return err == nil
+}
+
+// bind gives the device to its driver, or takes it away.
+func (d virtioDevice) bind(on bool) error {
+	if d.bound() == on {
+		return nil
+	}
+	action := "unbind"
+	if on {
+		action = "bind"
+	}
+	if err := write(virtioBus+"/drivers/"+d.driver+"/"+action, d.name); err != nil {
+		return fmt.Errorf("%s %s (%s): %w", action, d.name, d.driver, err)
+	}
+	return nil
+}
+
+// disks finds the machine's disks by their serials, and binds each when it is
+// first wanted. It is safe for concurrent use.
+type disks struct {
+	mu    sync.Mutex
+	all   []virtioDevice    // without their drivers, but the root's
+	order []string          // serials in the order in which the machine has its disks; a hint
+	paths map[string]string // of disks that are bound, by serial
+}
+
+// expect tells the order of the machine's disks.
+func (d *disks) expect(order []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.order = order
+}
+
+// path returns the path of the disk with a serial.
+func (d *disks) path(serial string) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if path := d.paths[serial]; path != "" {
+		return path, nil
+	}
+	for _, device := range d.candidates(serial) {
+		found, err := d.look(device)
+		if err != nil {
+			return "", err
+		}
+		if found == serial {
+			return d.paths[serial], nil
+		}
+	}
+	return "", errors.New("the machine has no disk " + serial)
+}
+
+// candidates lists the disks, first the one that has the serial by the order
+// that was told.
+func (d *disks) candidates(serial string) []virtioDevice {
+	devices := d.all
+	if devices == nil {
+		devices = lateDevices()
+	}
+	var all []virtioDevice
+	for _, device := range devices {
+		if device.driver == blockDriver {
+			all = append(all, device)
+		}
+	}
+	if i := slices.Index(d.order, serial); i >= 0 && i < len(all) {
+		all[0], all[i] = all[i], all[0]
+	}
+	return all
+}
+
+// look binds a disk and remembers its serial.
+func (d *disks) look(device virtioDevice) (serial string, err error) {
+	if err := device.bind(true); err != nil {
+		return "", err
+	}
+	entries, _ := os.ReadDir(device.path() + "/block")
+	if len(entries) != 1 {
+		return "", nil
+	}
+	name := entries[0].Name()
+	text, err := os.ReadFile(device.path() + "/block/" + name + "/serial")
+	serial = strings.TrimSpace(string(text))
+	if d.paths == nil {
+		d.paths = map[string]string{}
+	}
+	d.paths[serial] = "/dev/" + name
+	return serial, err
+}
+
+// open opens the disk with a serial.
+func (d *disks) open(serial string, write bool) (*os.File, error) {
+	path, err := d.path(serial)
+	if err != nil {
+		return nil, err
+	}
+	if write {
+		return os.OpenFile(path, os.O_WRONLY, 0)
+	}
+	return os.Open(path)
+}
+
+// system finds the disks that are the machine's and no run's own: the root, and
+// the scratch disk if there is one ("" if not). No other device of a late driver
+// is bound when it returns; one whose driver is part of the kernel was.
+func (d *disks) system() (root, scratch string, err error) {
+	d.expect([]string{guest.SerialRoot, guest.SerialScratch})
+	root, err = waitFor("disk "+guest.SerialRoot, bootLimit, func() string {
+		path, _ := d.path(guest.SerialRoot)
+		return path
+	})
+	if err != nil {
+		return "", "", err
+	}
+	scratch, _ = d.path(guest.SerialScratch)
+	d.paths = map[string]string{guest.SerialRoot: root, guest.SerialScratch: scratch}
+	d.all = lateDevices()
+	for _, device := range d.all {
+		if device.is(root) || device.is(scratch) {
+			continue
+		}
+		if err := device.bind(false); err != nil {
+			return "", "", err
+		}
+	}
+	return root, scratch, nil
+}
+
+// is reports whether a bound device is the disk at path.
+func (d virtioDevice) is(path string) bool {
+	if path == "" {
+		return false
+	}
+	_, err := os.Stat(d.path() + "/block/" + filepath.Base(path))
+	return err == nil
+}
+
+// bindAll gives every device of a driver to it, where there is such a driver.
+func bindAll(driver string) error {
+	if _, err := os.Stat(virtioBus + "/drivers/" + driver); err != nil {
+		return nil
+	}
+	for _, device := range lateDevices() {
+		if device.driver != driver {
+			continue
+		}
+		if err := device.bind(true); err != nil {
+			return err
+		}
+	}
+	return nil
+}

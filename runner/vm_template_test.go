@@ -1,0 +1,362 @@
+//go:build vm
+
+package runner
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/stages"
+	"github.com/ambient-ci/ambient/stages/runnertest"
+	"github.com/ambient-ci/ambient/templates"
+)
+
+// ownTemplates is a runner that shares all but its templates with other tests.
+func ownTemplates(t *testing.T, noTemplates bool) *Runner {
+	t.Helper()
+	shared, own := testHome(t), t.TempDir()
+	for _, path := range []string{shared.Images(), shared.Programs()} {
+		if err := os.Symlink(path, filepath.Join(own, filepath.Base(path))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(shared.AccelFile())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(own, filepath.Base(shared.AccelFile())), data, 0o600)
+	}
+	if err != nil {
+		t.Log(err) // it will be found out again
+	}
+	r, err := New(Options{Home: home.At(own), NoTemplates: noTemplates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// how gives how the machine was started.
+func (r *recorder) how() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		if e.Type == stages.StageStarted {
+			return e.Text
+		}
+	}
+	return "not at all"
+}
+
+// startedAs runs a stage that must succeed with a machine that was started so.
+func startedAs(t *testing.T, r *Runner, job *stages.Job, how string) string {
+	t.Helper()
+	got, rec := runJob(t, r, job)
+	if got.Outcome != stages.Succeeded || !strings.Contains(rec.how(), how) {
+		t.Fatalf("%s, want %s: %+v\n%s", rec.how(), how, got, rec.log())
+	}
+	return rec.log()
+}
+
+// The suite passes with machines that boot, as it does with restored ones.
+func TestVMSuiteBooted(t *testing.T) {
+	r := ownTemplates(t, true)
+	runnertest.Suite(t, runnertest.Harness{
+		New:     func(t *testing.T) stages.Runner { return r },
+		Unknown: &config.Image{Name: "unknown", Debian: true, Suite: "no-such-suite"},
+		Boot:    30 * time.Second,
+	})
+	if kept := r.templates.List(); len(kept) > 0 {
+		t.Errorf("templates: %v", kept)
+	}
+}
+
+// randomness prints what must differ from machine to machine, a line each.
+const randomness = `
+echo "urandom $(head -c 16 /dev/urandom | sha256sum)"
+until head -c 1 /dev/hwrng > /dev/null 2>&1; do sleep 0.1; done
+echo "hwrng $(head -c 16 /dev/hwrng | sha256sum)"
+echo "uuid $(cat /proc/sys/kernel/random/uuid)"
+echo "boot $(cat /proc/sys/kernel/random/boot_id)"
+echo "mktemp $(mktemp)"
+echo "machine $(cat /etc/machine-id)"
+cat /sys/class/net/e*/address 2>/dev/null | sed 's/^/mac /'
+cp /ci/src/random /run/random && chmod 755 /run/random && /run/random
+date +%s
+`
+
+// goRandom prints what Go's sources give.
+const goRandom = `package main
+
+import (
+	crand "crypto/rand"
+	"fmt"
+	"hash/maphash"
+	"math/rand"
+	"math/rand/v2"
+	"os"
+)
+
+func main() {
+	b := make([]byte, 16)
+	crand.Read(b)
+	fmt.Printf("go-crypto %x\n", b)
+	fmt.Println("go-math", rand.Int63())
+	fmt.Println("go-math2", v2.Uint64())
+	fmt.Println("go-hash", maphash.String(maphash.MakeSeed(), "x"))
+	f, _ := os.CreateTemp("", "x")
+	fmt.Println("go-temp", f.Name())
+}
+`
+
+func buildRandom(t *testing.T, dir string) {
+	t.Helper()
+	main := filepath.Join(t.TempDir(), "main.go")
+	text := strings.Replace(goRandom, `"math/rand/v2"`, `v2 "math/rand/v2"`, 1)
+	if err := os.WriteFile(main, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "random"), main)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// Fifty machines from one template have nothing alike that ought to be random,
+// and know the time.
+func TestVMTemplateFreshness(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		phase    config.Phase
+		cpus     int
+		machines int
+		lines    int // of a machine
+	}{
+		{"plan", config.Plan, 1, 50, 12},
+		{"network, 2 CPUs", config.Pre, 2, 5, 13},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := ownTemplates(t, false)
+			job := testJob(t, config.DefaultLimits(), randomness)
+			job.Stage.ID.Phase, job.Stage.Limits.CPUs = c.phase, c.cpus
+			if c.phase == config.Pre {
+				job.Stage.Network = config.NetworkOpen
+			}
+			buildRandom(t, job.Project.Source.Address)
+			logs := []string{startedAs(t, r, job, "kept as a template")}
+			var mu sync.Mutex
+			var group sync.WaitGroup
+			slots := make(chan bool, 4)
+			for range c.machines - 1 {
+				one := *job
+				one.Dir = t.TempDir()
+				group.Go(func() {
+					slots <- true
+					defer func() { <-slots }()
+					rec := &recorder{}
+					x, err := r.Start(t.Context(), &one, rec)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer x.Close()
+					if got := x.Wait(); got.Outcome != stages.Succeeded || !strings.Contains(rec.how(), "restored") {
+						t.Errorf("%s: %+v", rec.how(), got)
+					}
+					mu.Lock()
+					logs = append(logs, rec.log())
+					mu.Unlock()
+				})
+			}
+			group.Wait()
+			noneAlike(t, logs, c.lines)
+		})
+	}
+}
+
+var clock = regexp.MustCompile(`^\d{10}$`)
+
+// noneAlike fails the test when two logs have a line in common, or one has not
+// that many, or another time than ours.
+func noneAlike(t *testing.T, logs []string, lines int) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, log := range logs {
+		n := 0
+		for line := range strings.Lines(log) {
+			line = strings.TrimSpace(line)
+			if n++; clock.MatchString(line) {
+				var seconds int64
+				fmt.Sscan(line, &seconds)
+				if off := time.Since(time.Unix(seconds, 0)); off.Abs() > 5*time.Minute {
+					t.Errorf("the clock is wrong by %s", off)
+				}
+				continue
+			}
+			if seen[line] {
+				t.Errorf("twice: %s", line)
+			}
+			seen[line] = true
+		}
+		if n != lines {
+			t.Fatalf("%d lines, want %d:\n%s", n, lines, log)
+		}
+	}
+}
+
+// A restored machine reads its own devices, from their first byte to their
+// last, whatever their sizes; and the template stays as it was.
+func TestVMTemplateDevices(t *testing.T) {
+	r := ownTemplates(t, false)
+	const look = `for d in /sys/block/vd*; do
+  s=$(cat $d/serial); [ $s = src ] && echo "$s $(cat $d/size) $(sha256sum < /dev/${d##*/})"
+done
+dd if=/dev/zero of=$AMBIENT_ARTIFACTS/a bs=1k count=%d`
+	var memory, kept string
+	for i, size := range []int{10, 5000, 3_000_000, 0} {
+		limits := config.DefaultLimits()
+		limits.Artifacts = int64(1+i) << 20
+		job := testJob(t, limits, fmt.Sprintf(look, limits.Artifacts>>10-32))
+		if err := os.WriteFile(filepath.Join(job.Project.Source.Address, "data"), []byte(strings.Repeat("d", size)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		how := "restored"
+		if i == 0 {
+			how = "kept as a template"
+		}
+		job.Project.Name = fmt.Sprint("p", i) // a source of its own
+		log := startedAs(t, r, job, how)
+		archive, err := r.source(t.Context(), job.Project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(archive.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("src %d %x", len(data)/512, sha256.Sum256(data)); !strings.Contains(log, want) {
+			t.Errorf("%d bytes: no %q in\n%s", size, want, log)
+		}
+		files, _ := filepath.Glob(filepath.Join(r.home.Templates(), "*", "memory"))
+		if len(files) != 1 {
+			t.Fatalf("templates: %v", files)
+		}
+		if now := fileSum(t, files[0]); memory != "" && now != memory {
+			t.Error("the template has changed")
+		} else {
+			memory, kept = now, files[0]
+		}
+	}
+	st, err := os.Stat(filepath.Dir(kept))
+	if err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+}
+
+func fileSum(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
+}
+
+// Whatever is wrong with a template, the stage runs, says why it was booted,
+// and the next one has a template again.
+func TestVMTemplateDamaged(t *testing.T) {
+	r := ownTemplates(t, false)
+	job := testJob(t, config.DefaultLimits(), "true")
+	startedAs(t, r, job, "kept as a template")
+	kept := r.templates.List()
+	if len(kept) != 1 {
+		t.Fatalf("%+v", kept)
+	}
+	dir := filepath.Join(r.home.Templates(), kept[0].Key)
+	for _, c := range []struct {
+		name   string
+		damage func() error
+		want   string
+	}{
+		{"memory cut short", func() error { return os.Truncate(filepath.Join(dir, "memory"), 4096) }, "memory has been changed"},
+		{"state", func() error { return flip(filepath.Join(dir, "state")) }, "state has been changed"},
+		{"no state", func() error { return os.Remove(filepath.Join(dir, "state")) }, "no such file"},
+		{"no marker", func() error { return os.Remove(filepath.Join(dir, "template.json")) }, "no marker"},
+		{"a state that QEMU refuses", func() error { return forge(t, r, kept[0].Key, false) }, "did not work and was removed"},
+		{"a memory without a guest", func() error { return forge(t, r, kept[0].Key, true) }, "did not work and was removed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.damage(); err != nil {
+				t.Fatal(err)
+			}
+			one := *job
+			one.Dir = t.TempDir()
+			startedAs(t, r, &one, c.want)
+			if left := r.templates.List(); len(left) > 0 {
+				t.Errorf("it is still there: %v", left)
+			}
+			one.Dir = t.TempDir()
+			startedAs(t, r, &one, "kept as a template")
+		})
+	}
+}
+
+func flip(path string) error {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		data[len(data)/2] ^= 0xff
+		err = os.WriteFile(path, data, 0o600)
+	}
+	return err
+}
+
+// forge publishes a template that looks whole and is not: its state, or its
+// memory, is nonsense.
+func forge(t *testing.T, r *Runner, key string, memoryToo bool) error {
+	u, err := r.templates.Use(key)
+	if err != nil {
+		return err
+	}
+	state, err := os.ReadFile(u.State)
+	u.Close()
+	if err != nil {
+		return err
+	}
+	r.templates.Remove(key)
+	if !memoryToo {
+		state = state[:len(state)/2]
+	}
+	return r.templates.Make(t.Context(), key, func(f templates.Files) (string, error) {
+		if err := os.Truncate(f.Memory, config.DefaultLimits().Memory); err != nil {
+			return "", err
+		}
+		if err := blockdev.MakeScratch(t.Context(), f.Scratch, config.DefaultLimits().Disk); err != nil {
+			return "", err
+		}
+		return u.Info.QEMU, os.WriteFile(f.State, state, 0o600)
+	})
+}
+
+// A template that failed is not made again and again; another shape has its own.
+func TestVMTemplateRefused(t *testing.T) {
+	r := ownTemplates(t, false)
+	job := testJob(t, config.DefaultLimits(), "true")
+	startedAs(t, r, job, "kept as a template")
+	r.templates.Refuse(r.templates.List()[0].Key, "a test says so")
+	job.Dir = t.TempDir()
+	startedAs(t, r, job, ": a template failed at")
+	job.Stage.Limits.Memory += 64 << 20
+	job.Dir = t.TempDir()
+	startedAs(t, r, job, "kept as a template")
+}
