@@ -34,6 +34,12 @@ type Definition struct {
 	// it depends on is not known.
 	Depends func(args config.Args) (d Depends, why string)
 
+	// Reach returns what the action must reach: the registries that the host's
+	// tools are configured for, and the hosts that lock files and arguments name.
+	// Nil: nothing. The files of the tree are hostile. An error is the machine's,
+	// such as a host without apt sources.
+	Reach func(args config.Args, host Host, tree Tree) ([]config.Allow, error)
+
 	// Env returns the environment of the action itself; nil: none.
 	Env func(args config.Args) map[string]string
 }
@@ -47,6 +53,13 @@ type Host interface {
 	// the setting; an empty suite is that of the stage's image. The error says
 	// how to give one.
 	Debian(suite string) ([]DebianSource, error)
+}
+
+// Tree is the source tree of a stage's project, for reading.
+type Tree interface {
+	// Read returns the content of a plain file by its path in the tree, or an
+	// error: fs.ErrNotExist, or that it has more than limit bytes.
+	Read(path string, limit int64) ([]byte, error)
 }
 
 // DebianSource is one entry of an apt sources list.

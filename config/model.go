@@ -76,7 +76,9 @@ type Stage struct {
 	Limits  Limits
 	Env     map[string]string // project's and stage's, merged
 	Network NetworkMode
-	Secrets []string // names, for display
+	Allow   []Allow   `json:",omitempty"` // what its network block allows; fetching actions add to it when the stage starts
+	Trust   []string  `json:",omitempty"` // files with further certificate authorities in PEM, absolute paths on this machine
+	Secrets []*Secret // those it names, by address
 	Actions []*Action
 	When    When   // empty: WhenSuccess
 	Retry   *Retry // nil: the stage is tried once
@@ -87,15 +89,6 @@ type Stage struct {
 	Sensitive []string
 	Reuse     *Reuse `json:",omitempty"` // nil: as package stages decides
 }
-
-// NetworkMode is what a stage can reach.
-type NetworkMode string
-
-// The network modes.
-const (
-	NetworkNone NetworkMode = "none" // no network device at all
-	NetworkOpen NetworkMode = "open" // QEMU's user-mode network, no filter
-)
 
 // Ref is a reference from a stage to another one.
 type Ref struct {

@@ -125,7 +125,7 @@ func stageToJSON(l *loaded, s *config.Stage, details bool) stageJSON {
 	out := stageJSON{
 		Stage: s.ID.String(), Project: s.ID.Project, Phase: s.ID.Phase, Name: s.ID.Name, Key: s.ID.Key,
 		Image: imageToJSON(s.Image), Limits: limitsToJSON(s.Limits), Network: string(s.Network),
-		Secrets: append([]string{}, s.Secrets...), Env: shownEnv(s),
+		Secrets: s.SecretAddresses(), Env: shownEnv(s),
 		When:    cmp.Or(s.When, config.WhenSuccess),
 		Actions: []actionJSON{}, Needs: []edgeJSON{}, Range: newRangeJSON(l.cfg.Dir, s.Range),
 	}
