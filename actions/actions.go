@@ -40,6 +40,9 @@ type Definition struct {
 	// such as a host without apt sources.
 	Reach func(args config.Args, host Host, tree Tree) ([]config.Allow, error)
 
+	// SetEnv returns variables for the later actions of the stage; nil: none.
+	SetEnv func(args config.Args) map[string]string
+
 	// Env returns the environment of the action itself; nil: none.
 	Env func(args config.Args) map[string]string
 }

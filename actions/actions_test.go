@@ -10,7 +10,22 @@ import (
 )
 
 func TestSchemas(t *testing.T) {
-	names := []string{"custom", "deb_get", "dummy", "go_build", "go_mod_download", "go_test", "go_vet", "http_get", "shell"}
+	names := []string{
+		"custom",
+		"deb",
+		"deb_get",
+		"dummy",
+		"go_build",
+		"go_mod_download",
+		"go_test",
+		"go_vet",
+		"http_get",
+		"make",
+		"mkdir",
+		"pwd",
+		"setenv",
+		"shell",
+	}
 	var got []string
 	for _, d := range All() {
 		got = append(got, d.Name)

@@ -2,18 +2,21 @@ package actions
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/guest"
 )
 
 // Build returns what the guest runs for the actions of a stage. Env is the
-// environment of the whole stage (guest.Plan.Env): what it sets wins over what
-// an action would set for itself, and the env of an action block wins over
-// both. An error is the machine's and makes the stage errored.
+// environment of the whole stage (guest.Plan.Env): what it sets, or an earlier
+// setenv, wins over what an action would set for itself, and the env of an
+// action block wins over all. An error is the machine's and makes the stage
+// errored.
 func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Action, error) {
 	host = stageHost{host, stage.Image}
 	var all []guest.Action
+	later := map[string]string{}
 	for _, a := range stage.Actions {
 		d := Lookup(a.Name)
 		if d == nil {
@@ -23,8 +26,12 @@ func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Actio
 		if err != nil {
 			return nil, fmt.Errorf("action %s: %w", a.Name, err)
 		}
-		addEnv(steps, d.actionEnv(a.Args), env, a.Env)
+		addEnv(steps, d.actionEnv(a.Args), env, later, a.Env)
 		all = append(all, guest.Action{Name: a.Name, Title: Title(a), Timeout: a.Timeout, Steps: steps})
+		if d.SetEnv != nil {
+			later = maps.Clone(later)
+			maps.Copy(later, d.SetEnv(a.Args))
+		}
 	}
 	return all, nil
 }
@@ -45,8 +52,9 @@ func (d *Definition) actionEnv(args config.Args) map[string]string {
 }
 
 // addEnv completes the environment of every program of the steps: defaults of
-// the action where the stage has none, then the step's own, then the user's.
-func addEnv(steps []guest.Step, defaults, stage, user map[string]string) {
+// the action where the stage has none, then what earlier actions set, then the
+// step's own, then the user's.
+func addEnv(steps []guest.Step, defaults, stage, set, user map[string]string) {
 	for _, s := range steps {
 		if s.Exec == nil {
 			continue
@@ -57,7 +65,7 @@ func addEnv(steps []guest.Step, defaults, stage, user map[string]string) {
 				env[name] = value
 			}
 		}
-		for _, from := range []map[string]string{s.Exec.Env, user} {
+		for _, from := range []map[string]string{set, s.Exec.Env, user} {
 			for name, value := range from {
 				env[name] = value
 			}

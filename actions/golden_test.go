@@ -35,6 +35,15 @@ var goldens = []struct {
 	{"shell", "shell", values("script", "make\n")},
 	{"shell_dir", "shell", values("script", "pwd", "shell", "sh", "dir", "sub//dir/")},
 	{"dummy", "dummy", values()},
+	{"mkdir", "mkdir", values("pathname", "a//b/../c")},
+	{"mkdir_absolute", "mkdir", values("pathname", "/ci/artifacts/x/")},
+	{"pwd", "pwd", values("dir", "sub")},
+	{"setenv", "setenv", values("set", map[string]string{"B": "2", "A": "1"})},
+	{"make", "make", values()},
+	{"make_all", "make", values("targets", []string{"all", "it's"}, "variables", map[string]string{"B": "x y", "A": "$(HOME)"},
+		"jobs", int64(3), "dir", "sub", "file", "GNUmakefile.ci")},
+	{"deb", "deb", values()},
+	{"deb_all", "deb", values("dir", "pkg", "packages", "out", "source", true, "options", []string{"nocheck", "parallel=1"}, "profiles", []string{"nodoc", "pkg.x"})},
 	{"http_get", "http_get", values("url", "https://example.org/a/words.tar.gz?x=1", "sha256", digest)},
 	{"http_get_files", "http_get", files(
 		values("url", "https://example.org/tool", "path", "bin/./tool", "mode", "0755"),
@@ -170,6 +179,10 @@ func TestBuild(t *testing.T) {
 			action("go_vet", map[string]string{"GOTOOLCHAIN": "auto"}, values()),
 			action("custom", map[string]string{"AMBIENT_CI_x": "mine"}, values("name", "a", "args", map[string]any{"x": "y"})),
 			action("deb_get", nil, values("packages", []string{"hello"})),
+			action("setenv", nil, values("set", map[string]string{"GOTOOLCHAIN": "set", "GOCACHE": "/set"})),
+			action("setenv", nil, values("set", map[string]string{"GOCACHE": "/last", "A": "1"})),
+			action("go_vet", map[string]string{"A": "2"}, values()),
+			action("custom", nil, values("name", "a", "args", map[string]any{"x": "y"})),
 		},
 	}
 	env := map[string]string{"GOCACHE": "/elsewhere"}
@@ -183,6 +196,8 @@ func TestBuild(t *testing.T) {
 	checkEnv(t, all[0], map[string]string{"GOTOOLCHAIN": "local"})
 	checkEnv(t, all[1], map[string]string{"GOTOOLCHAIN": "auto"})
 	checkEnv(t, all[2], map[string]string{"AMBIENT_CI_x": "mine"})
+	checkEnv(t, all[6], map[string]string{"A": "2", "GOCACHE": "/last", "GOTOOLCHAIN": "set"})
+	checkEnv(t, all[7], map[string]string{"A": "1", "AMBIENT_CI_x": "y", "GOCACHE": "/last", "GOTOOLCHAIN": "set"})
 	if list := string(all[3].Steps[2].Write.Content); !strings.Contains(list, "] http://mirror.example/debian trixie main\n") {
 		t.Errorf("sources.list = %q, want the image's suite and mirror", list)
 	}

@@ -138,12 +138,21 @@ type Exec struct {
 	Dir    string            `json:"dir,omitempty"`   // working directory, DirSource when empty; relative to DirSource
 	Env    map[string]string `json:"env,omitempty"`   // added to Plan.Env
 	Stdin  []byte            `json:"stdin,omitempty"`
+	// Needs are programs of the image without which it is not started.
+	Needs []Tool `json:"needs,omitempty"`
 	// Retries is how often a failed run is repeated, with back-off: for tools
 	// that fetch. Only a run that ended by its own exit status is repeated.
 	Retries int `json:"retries,omitempty"`
 	// Outage says that this program fetches, so that its final failure is the
 	// world's and not the project's: the stage is errored and not failed.
 	Outage bool `json:"outage,omitempty"`
+}
+
+// Tool is a program that an image may not have, and the Debian package that has
+// it.
+type Tool struct {
+	Program string `json:"program"`
+	Package string `json:"package"`
 }
 
 // Fetch downloads one file over HTTP or HTTPS. The file appears at Path only

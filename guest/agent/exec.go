@@ -103,6 +103,9 @@ func (w *worker) spawn(ctx context.Context, action int, e *guest.Exec) result {
 		return failed("%v", err)
 	}
 	dir := w.workDir(e.Dir)
+	if err := w.tools(e.Needs, dir, env); err != nil {
+		return failed("%v", err)
+	}
 	path, err := w.lookPath(argv[0], dir, env)
 	if err != nil {
 		return failed("%v", err)
@@ -316,6 +319,21 @@ func (w *worker) lookPath(name, dir string, env []string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s: not found in the image", name)
+}
+
+// tools says which of the programs are not there, and what to do about it.
+func (w *worker) tools(needs []guest.Tool, dir string, env []string) error {
+	var programs, packages []string
+	for _, t := range needs {
+		if _, err := w.lookPath(t.Program, dir, env); err != nil {
+			programs, packages = append(programs, t.Program), append(packages, t.Package)
+		}
+	}
+	if programs == nil {
+		return nil
+	}
+	return fmt.Errorf("the image has no %s: add %s to the packages of its debian block",
+		strings.Join(programs, ", "), strings.Join(packages, ", "))
 }
 
 func executable(name, path string) error {
