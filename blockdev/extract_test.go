@@ -171,6 +171,7 @@ func FuzzReadOutput(f *testing.F) {
 			wantEmpty(t, top)
 			return
 		}
+		taken(t, dev, one)
 		two, _, err := ReadOutput(ctx, one.Path, filepath.Join(top, "two"), Limits{Entries: 1000})
 		if err != nil || one.Digest != two.Digest || one.Entries != two.Entries {
 			t.Fatalf("its own output reads as %+v, %v; it was %+v", two, err, one)

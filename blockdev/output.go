@@ -2,6 +2,7 @@ package blockdev
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -14,16 +15,39 @@ import (
 //
 // Warnings are for the user; they do not make the archive unusable.
 func ReadOutput(ctx context.Context, device, dest string, lim Limits) (Archive, []string, error) {
+	return readOutput(ctx, device, lim, func(t *tree) (*writer, error) {
+		return newWriter(ctx, dest, "the output", 0, t)
+	})
+}
+
+// TakeOutput is ReadOutput for a device that nobody needs any more, on the same
+// file system as dest: where what the guest wrote is canonical to the last byte,
+// the device itself becomes dest, and is read once and not copied. The machine
+// must be gone.
+func TakeOutput(ctx context.Context, device, dest string, lim Limits) (Archive, []string, error) {
+	a, warnings, err := readOutput(ctx, device, lim, func(t *tree) (*writer, error) {
+		return newMatcher(ctx, device, dest, t)
+	})
+	if errors.Is(err, errDiffers) {
+		return ReadOutput(ctx, device, dest, lim)
+	}
+	return a, warnings, err
+}
+
+func readOutput(ctx context.Context, device string, lim Limits, to func(*tree) (*writer, error)) (Archive, []string, error) {
 	r, err := openReader(ctx, device, lim)
 	if err != nil {
 		return Archive{}, nil, err
 	}
 	defer r.Close()
-	w, err := newWriter(ctx, dest, "the output", 0, r.tree)
+	w, err := to(r.tree)
 	if err != nil {
 		return Archive{}, nil, err
 	}
 	defer w.Close()
+	if w.match != nil {
+		r.src.tee = w.match
+	}
 	for room := r.src.size + MinSize; ; {
 		e, err := r.next()
 		if err == io.EOF {

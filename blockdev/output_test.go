@@ -25,6 +25,8 @@ func TestReadOutputRefuses(t *testing.T) {
 			before := snapshot(t, out)
 			_, _, err := ReadOutput(context.Background(), dev, dest, Limits{})
 			wantHostile(t, err, tt.want)
+			_, _, err = TakeOutput(context.Background(), dev, dest, Limits{})
+			wantHostile(t, err, tt.want)
 			_, err = Extract(context.Background(), dev, filepath.Join(out, "target"), ExtractOptions{})
 			wantHostile(t, err, tt.want)
 			if after := snapshot(t, out); !maps.Equal(before, after) {
@@ -228,4 +230,48 @@ func TestReadOutputStopsWithItsContext(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	wantEmpty(t, out)
+}
+
+// taken takes the device, and finds the archive that was read from it.
+func taken(t *testing.T, dev string, want Archive) {
+	t.Helper()
+	dest := filepath.Join(t.TempDir(), "taken")
+	got, _, err := TakeOutput(context.Background(), dev, dest, Limits{})
+	check(t, err)
+	a, err := os.ReadFile(dest)
+	check(t, err)
+	b, err := os.ReadFile(want.Path)
+	check(t, err)
+	if got.Digest != want.Digest || got.Size != want.Size || got.Entries != want.Entries || !bytes.Equal(a, b) {
+		t.Errorf("taken: %+v\nread:  %+v", got, want)
+	}
+}
+
+func TestTakeOutput(t *testing.T) {
+	longer := tarOf(t, reg("a"))
+	garbage := bytes.Clone(longer)
+	garbage[512+100] = 1 // where a file of one byte is filled up with zeroes
+	for _, tt := range []struct {
+		name   string
+		data   []byte
+		copied bool
+	}{
+		{"canonical", tarOf(t, dir("a/"), reg("a/b"), hard("c", "a/b")), false},
+		{"of another mode", tarOf(t, special("d/", tar.TypeDir)), true},
+		{"garbage after a file", garbage, true},
+		{"a directory at the end, twice", tarOf(t, dir("a/"), dir("a/")), true},
+		{"garbage after its end", append(longer, "garbage"...), false},
+		{"empty", make([]byte, 1024), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dev := device(t, tt.data)
+			check(t, os.Truncate(dev, 1<<30))
+			want, _, err := ReadOutput(context.Background(), dev, filepath.Join(t.TempDir(), "read"), Limits{})
+			check(t, err)
+			taken(t, dev, want)
+			if _, err := os.Stat(dev); (err == nil) != tt.copied {
+				t.Errorf("the device: %v", err)
+			}
+		})
+	}
 }

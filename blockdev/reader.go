@@ -51,6 +51,7 @@ type source struct {
 	size  int64
 	ended bool  // something tried to read beyond size
 	err   error // the host could not read
+	tee   *matcher
 }
 
 func (s *source) Read(p []byte) (int, error) {
@@ -66,6 +67,9 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p[:min(int64(len(p)), s.size-s.off)])
 	s.off += int64(n)
+	if s.tee != nil {
+		s.tee.read(p[:n])
+	}
 	if err == io.EOF {
 		s.ended = true
 	} else {

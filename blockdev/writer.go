@@ -23,6 +23,7 @@ type writer struct {
 	limit   int64 // bytes; 0: none
 	file    *os.File
 	buf     *bufio.Writer
+	match   *matcher // instead of buf: file is what the archive is made from
 	sum     hash.Hash
 	tar     *tar.Writer
 	tree    *tree
@@ -67,6 +68,12 @@ func (w *writer) store(p []byte) error {
 		return &TooLargeError{What: w.what, Limit: w.limit, Size: w.size}
 	}
 	w.sum.Write(p)
+	if w.match != nil {
+		if !w.match.over && !w.match.matches(p) {
+			return errDiffers
+		}
+		return nil
+	}
 	_, err := w.buf.Write(p)
 	return hostError(w.dest, err)
 }
@@ -145,12 +152,17 @@ func (w *writer) end(durable bool) error {
 	if err := w.tar.Close(); err != nil {
 		return err
 	}
+	if w.match != nil {
+		if err := w.match.settle(w); err != nil {
+			return err
+		}
+	}
 	if w.size < MinSize {
 		if _, err := w.Write(make([]byte, MinSize-w.size)); err != nil {
 			return err
 		}
 	}
-	if err := w.buf.Flush(); err != nil {
+	if err := w.flush(); err != nil {
 		return err
 	}
 	if durable {
@@ -161,11 +173,21 @@ func (w *writer) end(durable bool) error {
 	return w.file.Close()
 }
 
+// flush makes the file what was written.
+func (w *writer) flush() error {
+	if w.match == nil {
+		return w.buf.Flush()
+	}
+	return w.file.Truncate(w.size)
+}
+
 // Close removes what was not published.
 func (w *writer) Close() {
 	if w.done {
 		return
 	}
 	w.file.Close()
-	os.Remove(w.file.Name())
+	if w.match == nil {
+		os.Remove(w.file.Name())
+	}
 }

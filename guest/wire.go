@@ -273,7 +273,10 @@ type Packed struct {
 	Bytes int64  `json:"bytes"`           // of tar on the device, a multiple of 512
 	Error string `json:"error,omitempty"` // nothing usable is on the device
 	Limit string `json:"limit,omitempty"` // the output was larger than Output.Limit
-	Fault bool   `json:"fault,omitempty"` // Error is the actions' fault: they put something else in the directory's place
+	// Unchanged says that it is what the host gave as the input of that directory,
+	// so that nothing was packed.
+	Unchanged bool `json:"unchanged,omitempty"`
+	Fault     bool `json:"fault,omitempty"` // Error is the actions' fault: they put something else in the directory's place
 }
 
 // Stream says where a log line came from.

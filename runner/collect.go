@@ -46,10 +46,11 @@ func (x *execution) collect(r *stages.Result, s story) {
 			}
 			continue
 		}
-		if p.Name == guest.LimitCache {
-			x.saveCache(ctx)
-		} else {
+		switch {
+		case p.Name != guest.LimitCache:
 			x.saveOutput(ctx, r)
+		case !p.Unchanged:
+			x.saveCache(ctx)
 		}
 	}
 }
@@ -70,7 +71,7 @@ func (x *execution) plans(name string) bool {
 // leaves there is swept.
 func (x *execution) readOutput(ctx context.Context, serial, dest string, limit int64) (blockdev.Archive, error) {
 	whole := x.device(serial + "-whole")
-	archive, warnings, err := blockdev.ReadOutput(ctx, x.device(serial), whole, blockdev.Limits{Bytes: limit})
+	archive, warnings, err := blockdev.TakeOutput(ctx, x.device(serial), whole, blockdev.Limits{Bytes: limit})
 	for _, w := range warnings {
 		x.warn(w)
 	}

@@ -167,12 +167,24 @@ func TestVMCache(t *testing.T) {
 	if _, rec := runJob(t, r, &again); !strings.Contains(rec.log(), "kept") {
 		t.Errorf("the cache of a failed stage was not kept:\n%s", rec.log())
 	}
+	x := &execution{runner: r, job: job}
+	before, err := os.Stat(x.cachePath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := testJob(t, limits, "cat $AMBIENT_CACHE/n; touch $AMBIENT_ARTIFACTS/f")
+	reader.Project, reader.Stage.ID = job.Project, job.Stage.ID
+	if got, rec := runJob(t, r, reader); got.Outcome != stages.Succeeded || !strings.Contains(rec.log(), "kept") {
+		t.Errorf("a stage that reads its cache: %+v\n%s", got, rec.log())
+	}
+	if after, err := os.Stat(x.cachePath()); err != nil || !os.SameFile(before, after) {
+		t.Errorf("a cache that did not change was written again: %v", err)
+	}
 	large := testJob(t, limits, "dd if=/dev/urandom of=$AMBIENT_CACHE/big bs=1M count=2")
 	large.Project = job.Project
 	if got, _ := runJob(t, r, large); got.Outcome != stages.Succeeded || !warned(got, "larger than its limit") {
 		t.Errorf("a cache that is too large: %+v", got)
 	}
-	x := &execution{runner: r, job: job}
 	if err := os.WriteFile(x.cachePath(), bytes.Repeat([]byte("damage "), 1024), 0o600); err != nil {
 		t.Fatal(err)
 	}

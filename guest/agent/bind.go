@@ -181,7 +181,7 @@ func (d *disks) open(serial string, write bool) (*os.File, error) {
 		return nil, err
 	}
 	if write {
-		return os.OpenFile(path, os.O_WRONLY, 0)
+		return openDirect(path)
 	}
 	return os.Open(path)
 }

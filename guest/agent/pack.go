@@ -2,10 +2,8 @@ package agent
 
 import (
 	"archive/tar"
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,6 +24,10 @@ func (w *worker) packAll() []guest.Packed {
 	var all []guest.Packed
 	for _, out := range w.plan.Outputs {
 		p := guest.Packed{Name: out.Name}
+		if p.Unchanged = w.unchanged(out); p.Unchanged {
+			all = append(all, p)
+			continue
+		}
 		n, err := w.packOutput(out)
 		switch {
 		case errors.Is(err, errTooLarge):
@@ -65,9 +67,7 @@ func (w *worker) packOutput(out guest.Output) (int64, error) {
 	if err == nil {
 		return n, f.Sync()
 	}
-	if _, zerr := f.WriteAt(make([]byte, 1024), 0); zerr == nil {
-		f.Sync()
-	}
+	_ = void(f) // else the host finds half an archive, and says so
 	return 0, err
 }
 
@@ -83,12 +83,10 @@ func isEmptyDir(path string) bool {
 type packer struct {
 	root    string
 	dev     uint64 // of the root: other file systems are left out
-	tw      *tar.Writer
-	out     *limited
+	out     *output
 	links   map[inode]string // first name of each file with more than one
 	warn    func(string, ...any)
 	skipped int
-	buf     []byte
 }
 
 type inode struct{ dev, ino uint64 }
@@ -96,27 +94,27 @@ type inode struct{ dev, ino uint64 }
 // maxSkipped bounds the warnings about things that are no files.
 const maxSkipped = 5
 
-// pack writes the content of dir as a tar archive of at most limit bytes to w
-// and returns its length, a multiple of 512. Symbolic and hard links, modes,
-// numeric owners and times (to the second) are kept; a hole becomes zeroes.
+// pack writes the content of dir as a tar archive of at most limit bytes to f
+// and returns its length, a multiple of 512. The headers are those that the host
+// would write, so that it can take the archive as it is: symbolic and hard links
+// and permission bits are kept, times to the second; a hole becomes zeroes.
 // Sockets, pipes, devices and other file systems are left out with a warning.
 // A directory that is missing is packed as an empty one.
-func pack(w io.Writer, dir string, limit int64, warn func(string, ...any)) (int64, error) {
-	out := &limited{w: w, left: limit}
-	buffered := bufio.NewWriterSize(out, deviceBuffer)
-	p := &packer{root: dir, tw: tar.NewWriter(buffered), out: out, links: map[inode]string{}, warn: warn,
-		buf: make([]byte, 128<<10)}
-	err := p.tree()
-	if err == nil {
-		err = p.tw.Close()
+func pack(f *os.File, dir string, limit int64, warn func(string, ...any)) (int64, error) {
+	out, err := newOutput(f, limit)
+	if err != nil {
+		return 0, err
 	}
-	if err == nil {
-		err = buffered.Flush()
+	defer out.Close()
+	p := &packer{root: dir, out: out, links: map[inode]string{}, warn: warn}
+	n := int64(0)
+	if err = p.tree(); err == nil {
+		n, err = out.finish()
 	}
 	if p.skipped > maxSkipped {
 		warn("%s: %d more were left out", dir, p.skipped-maxSkipped)
 	}
-	return out.written, tooLarge(err)
+	return n, tooLarge(err)
 }
 
 // tooLarge makes the end of the device the same as the limit.
@@ -125,23 +123,6 @@ func tooLarge(err error) error {
 		return errTooLarge
 	}
 	return err
-}
-
-// limited passes at most left bytes on.
-type limited struct {
-	w       io.Writer
-	left    int64
-	written int64
-}
-
-func (l *limited) Write(b []byte) (int, error) {
-	if int64(len(b)) > l.left {
-		return 0, errTooLarge
-	}
-	n, err := l.w.Write(b)
-	l.left -= int64(n)
-	l.written += int64(n)
-	return n, err
 }
 
 func (p *packer) tree() error {
@@ -212,31 +193,26 @@ func (p *packer) entry(path, name string, info fs.FileInfo) error {
 	if h.Size > p.out.left {
 		return errTooLarge // before reading what may be one large hole
 	}
-	if err := p.tw.WriteHeader(h); err != nil {
-		return err
-	}
-	if h.Size == 0 {
-		return nil
-	}
-	return p.content(path, h.Size)
+	return p.out.entry(h, func() (*os.File, error) {
+		return os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	})
 }
 
 func (p *packer) header(path, name string, info fs.FileInfo) (*tar.Header, error) {
 	st := stat(info)
-	h := &tar.Header{Name: name, Mode: int64(st.Mode & 0o7777), Uid: int(st.Uid), Gid: int(st.Gid),
-		ModTime: time.Unix(max(info.ModTime().Unix(), 0), 0)}
+	h := &tar.Header{Name: name, Mode: int64(st.Mode & 0o777), ModTime: wholeSecond(info.ModTime())}
 	switch {
 	case info.IsDir():
-		h.Typeflag, h.Name = tar.TypeDir, name+"/"
+		h.Typeflag, h.Name, h.Mode = tar.TypeDir, name+"/", h.Mode|0o700
 	case info.Mode()&fs.ModeSymlink != 0:
-		h.Typeflag = tar.TypeSymlink
+		h.Typeflag, h.Mode = tar.TypeSymlink, 0o777
 		target, err := os.Readlink(path)
 		if err != nil {
 			return nil, err
 		}
 		h.Linkname = target
 	default:
-		h.Typeflag, h.Size = tar.TypeReg, info.Size()
+		h.Typeflag, h.Size, h.Mode = tar.TypeReg, info.Size(), h.Mode|0o400
 		p.hardLink(h, st)
 	}
 	return h, nil
@@ -255,19 +231,17 @@ func (p *packer) hardLink(h *tar.Header, st *syscall.Stat_t) {
 	p.links[key] = h.Name
 }
 
-// content copies size bytes of the file. One that became shorter meanwhile is
-// an error: nothing runs any more that could change it.
-func (p *packer) content(path string, size int64) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return err
+// maxTime is the last time that a USTAR header can say: eleven octal digits.
+const maxTime = 1<<33 - 1
+
+// wholeSecond rounds up, as the host does with a source tree: what was made from
+// a file never looks older than that.
+func wholeSecond(t time.Time) time.Time {
+	s := t.Unix()
+	if t.Nanosecond() > 0 {
+		s++
 	}
-	defer f.Close()
-	n, err := io.CopyBuffer(p.tw, io.LimitReader(f, size), p.buf)
-	if err == nil && n != size {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return time.Unix(min(max(s, 0), maxTime), 0)
 }
 
 func stat(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t) }

@@ -28,7 +28,7 @@ func listing(t *testing.T, dir string) string {
 			return err
 		}
 		name, _ := filepath.Rel(dir, path)
-		line := fmt.Sprintf("%q %s %d", name, info.Mode(), info.ModTime().Unix())
+		line := fmt.Sprintf("%q %s %d", name, info.Mode(), wholeSecond(info.ModTime()).Unix())
 		if info.Mode().IsRegular() {
 			b, err := os.ReadFile(path)
 			if err != nil {
@@ -59,19 +59,20 @@ func tree(t *testing.T) string {
 		}
 	}
 	files := map[string]int{"empty": 0, "small": 5, "big": 3 << 20, "sub/deep/er/file": 512, "name with\nnewline": 1,
+		"mapped": leastMapped, "mapped and more": leastMapped + 513, "windows": window + leastMapped + 1,
 		"not utf-8 \xff\xfe": 1, strings.Repeat("long/", 60) + strings.Repeat("n", 200): 3, "ünïcode": 2}
 	for name, size := range files {
 		path := filepath.Join(dir, name)
 		must(os.MkdirAll(filepath.Dir(path), 0o755))
-		must(os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o644))
+		must(os.WriteFile(path, bytes.Repeat([]byte("content "), size/8+1)[:size], 0o644))
 	}
 	must(os.Chmod(filepath.Join(dir, "small"), 0o755))
-	must(os.Chmod(filepath.Join(dir, "empty"), 0o4711&0o777|os.ModeSetuid))
+	must(os.Chmod(filepath.Join(dir, "empty"), 0o711))
 	must(os.Link(filepath.Join(dir, "small"), filepath.Join(dir, "sub/hard")))
 	must(os.Link(filepath.Join(dir, "small"), filepath.Join(dir, "aaa first name")))
 	must(os.Symlink("../nowhere", filepath.Join(dir, "sub/dangling")))
 	must(os.Symlink("/etc/"+strings.Repeat("x", 150), filepath.Join(dir, "sub/absolute")))
-	must(os.Mkdir(filepath.Join(dir, "closed"), 0o500))
+	must(os.Mkdir(filepath.Join(dir, "closed"), 0o700))
 	must(os.Chtimes(filepath.Join(dir, "big"), time.Time{}, time.Unix(1234567890, 0)))
 	must(os.Chtimes(filepath.Join(dir, "sub"), time.Time{}, time.Unix(1234567891, 0)))
 	return dir
@@ -81,15 +82,30 @@ func noWarning(t *testing.T) func(string, ...any) {
 	return func(format string, args ...any) { t.Errorf("warning: "+format, args...) }
 }
 
+// packed packs dir into a file and returns what that holds.
+func packed(t *testing.T, dir string, limit int64, warn func(string, ...any)) (*bytes.Buffer, int64, error) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "device"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n, err := pack(f, dir, limit, warn)
+	data, rerr := os.ReadFile(f.Name())
+	if rerr != nil {
+		t.Fatal(rerr)
+	}
+	return bytes.NewBuffer(data), n, err
+}
+
 func TestPackAndUnpack(t *testing.T) {
 	dir, back := tree(t), t.TempDir()
-	var b bytes.Buffer
-	n, err := pack(&b, dir, math.MaxInt64, noWarning(t))
+	b, n, err := packed(t, dir, math.MaxInt64, noWarning(t))
 	if err != nil || n != int64(b.Len()) || n%512 != 0 {
 		t.Fatalf("%d of %d bytes: %v", n, b.Len(), err)
 	}
 	b.Write(make([]byte, 4096)) // the rest of the device
-	if err := unpack(context.Background(), &b, back); err != nil {
+	if err := unpack(context.Background(), b, back); err != nil {
 		t.Fatal(err)
 	}
 	if want, got := listing(t, dir), listing(t, back); got != want {
@@ -116,12 +132,11 @@ func TestPackLeavesOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	var warnings []string
-	var b bytes.Buffer
-	_, err = pack(&b, dir, 1<<20, func(f string, a ...any) { warnings = append(warnings, fmt.Sprintf(f, a...)) })
+	b, _, err := packed(t, dir, 1<<20, func(f string, a ...any) { warnings = append(warnings, fmt.Sprintf(f, a...)) })
 	if err != nil || len(warnings) != maxSkipped+1 || !strings.Contains(warnings[maxSkipped], "3 more") {
 		t.Errorf("%q %v", warnings, err)
 	}
-	if got := names(t, &b); !slices.Equal(got, []string{"zfile"}) {
+	if got := names(t, b); !slices.Equal(got, []string{"zfile"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -148,7 +163,7 @@ func TestPackLimit(t *testing.T) {
 	}
 	const need = 512 + 1024 + 1024 // header, content, end
 	for limit, want := range map[int64]error{0: errTooLarge, 100: errTooLarge, need - 1: errTooLarge, need: nil, need + 1: nil} {
-		if n, err := pack(io.Discard, dir, limit, noWarning(t)); !errors.Is(err, want) || err == nil && n != need {
+		if _, n, err := packed(t, dir, limit, noWarning(t)); !errors.Is(err, want) || err == nil && n != need {
 			t.Errorf("limit %d: %d %v", limit, n, err)
 		}
 	}
@@ -159,7 +174,7 @@ func TestPackLimit(t *testing.T) {
 	if err := os.Truncate(huge, 1<<40); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pack(io.Discard, dir, 1<<39, noWarning(t)); !errors.Is(err, errTooLarge) {
+	if _, _, err := packed(t, dir, 1<<39, noWarning(t)); !errors.Is(err, errTooLarge) {
 		t.Errorf("a terabyte of nothing: %v", err)
 	}
 }
@@ -200,11 +215,11 @@ func TestPackDeep(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, strings.Repeat("d/", 1000)), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	var b bytes.Buffer
-	if _, err := pack(&b, dir, 64<<20, noWarning(t)); err != nil {
+	b, _, err := packed(t, dir, 64<<20, noWarning(t))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, &b); len(got) != 1000 {
+	if got := names(t, b); len(got) != 1000 {
 		t.Errorf("%d directories", len(got))
 	}
 }
@@ -236,5 +251,57 @@ func TestPackEmpty(t *testing.T) {
 	}
 	if isEmptyDir(h.path(out.Dir)) {
 		t.Error("a link counts as an empty directory")
+	}
+}
+
+// An output that is also an input is packed only when something in it changed.
+func TestPackUnchanged(t *testing.T) {
+	for name, change := range map[string]func(dir string) error{
+		"":        func(string) error { return nil },
+		"read":    func(dir string) error { _, err := os.ReadFile(dir + "/small"); return err },
+		"written": func(dir string) error { return os.WriteFile(dir+"/small", []byte("CONTE"), 0o755) },
+		"time":    func(dir string) error { return os.Chtimes(dir+"/big", time.Time{}, time.Unix(1, 0)) },
+		"mode":    func(dir string) error { return os.Chmod(dir+"/sub/deep", 0o750) },
+		"removed": func(dir string) error { return os.Remove(dir + "/sub/deep/er/file") },
+		"renamed": func(dir string) error { return os.Rename(dir+"/sub/dangling", dir+"/sub/link") },
+		"added":   func(dir string) error { return os.Mkdir(dir+"/closed/new", 0o755) },
+		"gone":    func(dir string) error { return os.RemoveAll(dir) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t, guest.Plan{
+				Inputs:  []guest.Input{{Serial: "in", Dir: guest.DirCache}},
+				Outputs: []guest.Output{{Name: guest.LimitCache, Dir: guest.DirCache, Serial: "out", Limit: 1 << 30}},
+			})
+			archive, _, err := packed(t, tree(t), math.MaxInt64, noWarning(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.give("in", archive.Bytes())
+			if err := h.unpackAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := change(h.path(guest.DirCache)); err != nil {
+				t.Fatal(err)
+			}
+			same := name == "" || name == "read"
+			if got := h.packAll()[0]; got.Unchanged != same || got.Error != "" || (got.Bytes == 0) != same {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// A cache that could not be read is not what the host has.
+func TestPackAfterADamagedInput(t *testing.T) {
+	h := newHost(t, guest.Plan{
+		Inputs:  []guest.Input{{Serial: "in", Dir: guest.DirCache, Optional: true}},
+		Outputs: []guest.Output{{Name: guest.LimitCache, Dir: guest.DirCache, Serial: "out", Limit: 1 << 30}},
+	})
+	h.give("in", bytes.Repeat([]byte("damaged"), 1000))
+	if err := h.unpackAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.packAll()[0]; got.Unchanged {
+		t.Errorf("%+v", got)
 	}
 }

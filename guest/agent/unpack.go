@@ -46,7 +46,9 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 	if in.Serial != "" {
 		err = w.unpackDevice(ctx, in.Serial, dir)
 	}
-	if err != nil && in.Optional {
+	if err == nil {
+		w.remember(in.Dir)
+	} else if in.Optional {
 		w.warn("%s: %v; going on without it", in.Serial, err)
 		err = empty(dir)
 	}

@@ -39,7 +39,8 @@ type worker struct {
 
 	trustEnv map[string]string
 	pumps    sync.WaitGroup
-	scripts  int // written so far
+	scripts  int                  // written so far
+	given    map[string]time.Time // when an output was as the host gave it
 }
 
 // deviceOpener opens the device with a serial.
