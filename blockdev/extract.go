@@ -112,7 +112,7 @@ func (x *extractor) entry(e *Entry, content io.Reader) error {
 		return x.directory(e.Name)
 	}
 	if e.Kind == Symlink && !inside(e) {
-		x.warnings = append(x.warnings, fmt.Sprintf("left out the symbolic link %s: it leads out of the directory, to %s", quote(e.Name), quote(e.Link)))
+		x.warn(fmt.Sprintf("left out the symbolic link %s: it leads out of the directory, to %s", quote(e.Name), quote(e.Link)))
 		return nil
 	}
 	if err := x.clear(e.Name); err != nil {
@@ -125,6 +125,19 @@ func (x *extractor) entry(e *Entry, content io.Reader) error {
 		return x.failed(e.Name, x.root.Link(e.Link, e.Name))
 	}
 	return x.file(e, content)
+}
+
+// maxWarnings bounds what an archive can make Extract say.
+const maxWarnings = 100
+
+func (x *extractor) warn(text string) {
+	switch len(x.warnings) {
+	case maxWarnings:
+		return
+	case maxWarnings - 1:
+		text = "more was left out"
+	}
+	x.warnings = append(x.warnings, text)
 }
 
 // inside reports whether a symbolic link stays in the directory. Its own place

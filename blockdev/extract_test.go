@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -187,4 +188,16 @@ func FuzzReadOutput(f *testing.F) {
 			t.Fatalf("outside changed: %v, now %v", before, after)
 		}
 	})
+}
+
+// An archive of links that lead out can not fill the memory with warnings.
+func TestExtractBoundsWarnings(t *testing.T) {
+	var links []tar.Header
+	for i := range 3 * maxWarnings {
+		links = append(links, sym(fmt.Sprint("l", i), "/etc/passwd"))
+	}
+	warnings, err := extract(t, filepath.Join(t.TempDir(), "out"), ExtractOptions{}, links...)
+	if check(t, err); len(warnings) != maxWarnings || warnings[maxWarnings-1] != "more was left out" {
+		t.Errorf("%d warnings, the last %q", len(warnings), warnings[len(warnings)-1])
+	}
 }

@@ -123,7 +123,7 @@ func (c *Client) scan(ctx context.Context, s Checked, component, arch string, fn
 		if err != nil {
 			return err
 		}
-		return scanIndex(path, ext, s.URI, fn)
+		return scanIndex(ctx, path, ext, s.URI, fn)
 	}
 	if component != "main" {
 		return nil
@@ -131,7 +131,7 @@ func (c *Client) scan(ctx context.Context, s Checked, component, arch string, fn
 	return unverified(s.URI, "suite %s has no package index for %s", s.Suite, arch)
 }
 
-func scanIndex(name, ext, uri string, fn func(Stanza, string) error) error {
+func scanIndex(ctx context.Context, name, ext, uri string, fn func(Stanza, string) error) error {
 	fd, err := os.Open(name)
 	if err != nil {
 		return err
@@ -139,16 +139,32 @@ func scanIndex(name, ext, uri string, fn func(Stanza, string) error) error {
 	defer fd.Close()
 	text, err := decompress(fd, ext)
 	if err == nil {
-		bound := &io.LimitedReader{R: text, N: maxIndexText}
+		bound := &io.LimitedReader{R: interruptible{ctx, text}, N: maxIndexText}
 		err = stanzas(bound, func(s Stanza) error { return fn(s, uri) })
 		if err == nil && bound.N == 0 {
 			err = errTooLarge
 		}
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return unverified(uri, "its package index can not be read: %v", err)
 	}
 	return nil
+}
+
+// interruptible reads until its context ends: an index takes seconds to unpack.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(p)
 }
 
 // decompress undoes the compression that a file name's end tells.
