@@ -11,6 +11,7 @@ import (
 
 	"github.com/ambient-ci/ambient/guest"
 	"github.com/ambient-ci/ambient/qemuvm"
+	"github.com/ambient-ci/ambient/secrets"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -36,6 +37,7 @@ type execution struct {
 	unwant    context.CancelFunc
 	closed    sync.Once
 	close     []func() // run last in first out
+	redact    secrets.Redactor
 
 	logTooLong atomic.Bool
 
@@ -45,7 +47,8 @@ type execution struct {
 }
 
 func newExecution(r *Runner, job *stages.Job, obs stages.Observer) *execution {
-	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{})}
+	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{}), 
+		redact: secrets.Redact(sensitiveValues(r.opts.Sensitive))}
 	x.wanted, x.unwant = context.WithCancel(context.Background())
 	return x
 }
@@ -99,12 +102,13 @@ func (x *execution) emit(e stages.Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
-	x.obs.Event(e)
+	x.obs.Event(cleanEvent(x.redact, e))
 }
 
 const maxWarnings = 100
 
 func (x *execution) warn(text string) {
+	text = x.redact.Text(text)
 	x.mu.Lock()
 	n := len(x.result.Warnings)
 	if n < maxWarnings {
@@ -118,8 +122,10 @@ func (x *execution) warn(text string) {
 
 // finish publishes the result.
 func (x *execution) finish(r stages.Result) {
+	x.reportSecrets()
 	x.mu.Lock()
 	r.Warnings = x.result.Warnings
+	r.Reason, r.Signal = x.redact.Text(r.Reason), x.redact.Text(r.Signal)
 	r.Times = x.times
 	x.result = r
 	x.mu.Unlock()

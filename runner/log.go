@@ -26,7 +26,9 @@ func (x *execution) pumpConsole() <-chan struct{} {
 		if err != nil {
 			x.warn("the console is not kept: " + err.Error())
 		} else {
-			io.Copy(f, io.LimitReader(port, maxConsole))
+			clean := x.redact.Writer(f)
+			io.Copy(clean, io.LimitReader(port, maxConsole))
+			clean.Close()
 			f.Close()
 		}
 		io.Copy(io.Discard, port)
@@ -41,7 +43,7 @@ func (x *execution) pumpLog() <-chan struct{} {
 	go func() {
 		defer close(done)
 		port := x.vm.Port(guest.PortLog)
-		lines := stages.NewLineWriter(stages.ObserverFunc(x.emit), x.job.Stage.ID, len(x.job.Stage.Actions))
+		lines := newCleanLines(x.redact, stages.NewLineWriter(stages.ObserverFunc(x.emit), x.job.Stage.ID, len(x.job.Stage.Actions)))
 		left := x.job.Stage.Limits.Log
 		for {
 			f, err := guest.ReadLogFrame(port)
@@ -55,9 +57,9 @@ func (x *execution) pumpLog() <-chan struct{} {
 				io.Copy(io.Discard, port)
 				break
 			}
-			lines.Write(f.Time, int(f.Action), streamName(f.Stream), f.Data)
+			lines.write(f)
 		}
-		lines.Flush()
+		lines.flush()
 	}()
 	return done
 }

@@ -42,6 +42,8 @@ type Options struct {
 	CheckSource func(src config.Source, archive string) error
 	// NoTemplates boots every machine.
 	NoTemplates bool
+	// Sensitive are texts that nothing may show that leaves a stage.
+	Sensitive []string
 }
 
 // Runner runs stages in QEMU machines. It is safe for concurrent use. Close it.
@@ -110,7 +112,7 @@ func (r *Runner) Prepare(ctx context.Context, job *stages.Job, obs stages.Observ
 		return prepared{x}, nil
 	}
 	x.release()
-	return nil, err
+	return nil, x.cleanError(err)
 }
 
 // prepared is an execution without a machine, or one that is over already.
@@ -132,7 +134,7 @@ func (p prepared) Start(ctx context.Context) (stages.Execution, error) {
 		return x, nil
 	}
 	x.release()
-	return nil, err
+	return nil, x.cleanError(err)
 }
 
 // Close removes the devices.

@@ -1,47 +1,120 @@
-// Package secrets keeps secret values out of what ambient says. Today it holds
-// the redactor; keys, agents and tokens for stages are refused by this version.
+// Package secrets reads secret values on the host and keeps them out of what
+// ambient says. Package sshagent below it signs with keys that stay here.
 package secrets
 
 import (
-	"slices"
+	"io"
 	"strings"
 )
 
 // Mark stands where a secret value stood.
 const Mark = "(sensitive)"
 
-// Shortest is the shortest value that is looked for, in bytes: a shorter one
-// would garble ordinary words and is easily guessed.
-const Shortest = 4
+// Value is a text that must not be shown, and what it is called.
+type Value struct{ Name, Text string }
 
-// Redactor takes known values out of text. A value of several lines is looked
-// for line by line as well, as logs have it. A guest that wants to can print a
-// value in another form: this is against accidents. It is immutable and safe
-// for concurrent use; the zero value changes nothing.
-type Redactor struct{ replacer *strings.Replacer }
+// Redactor takes known values out of text: as they are, in base64, and as they
+// are quoted for an address, JSON, HTML or a shell, also where line ends divide
+// them. A guest that wants to can print a value in yet another form: this is
+// against accidents. It is safe for concurrent use; the zero value changes
+// nothing.
+type Redactor struct {
+	m     *matcher
+	names []string
+	short []string
+}
 
-// NewRedactor returns a Redactor of these values.
+// NewRedactor returns a Redactor of values without names.
 func NewRedactor(values []string) Redactor {
-	var parts []string
-	for _, v := range values {
-		parts = append(parts, v)
-		for line := range strings.Lines(v) {
-			parts = append(parts, strings.TrimSpace(line))
+	named := make([]Value, len(values))
+	for i, v := range values {
+		named[i].Text = v
+	}
+	return Redact(named)
+}
+
+// Redact returns a Redactor of these values. Empty ones do not count.
+func Redact(values []Value) Redactor {
+	var r Redactor
+	texts := make([][]string, len(values))
+	for i, v := range values {
+		texts[i] = forms(v.Text)
+		r.names = append(r.names, v.Name)
+		if v.Text != "" && bare(v.Text) < Shortest {
+			r.short = append(r.short, v.Name)
 		}
 	}
-	parts = slices.DeleteFunc(parts, func(s string) bool { return len(s) < Shortest })
-	slices.SortFunc(parts, func(a, b string) int { return len(b) - len(a) }) // a part of another is looked for after it
-	var pairs []string
-	for _, p := range parts {
-		pairs = append(pairs, p, Mark)
+	r.m = newMatcher(texts)
+	return r
+}
+
+// bare is the length of a value without line ends and the space around it.
+func bare(value string) int {
+	value = core(value)
+	return len(value) - strings.Count(value, "\n") - strings.Count(value, "\r")
+}
+
+// None reports whether there is nothing to take out.
+func (r Redactor) None() bool { return r.m == nil }
+
+// Short names the values that are too short to be looked for.
+func (r Redactor) Short() []string { return r.short }
+
+// Counts says how often each value was taken out, by its name; those that never
+// were are missing.
+func (r Redactor) Counts() map[string]int64 {
+	counts := map[string]int64{}
+	for i, name := range r.names {
+		if r.m == nil {
+			break
+		}
+		if n := r.m.counts[i].Load(); n > 0 {
+			counts[name] += n
+		}
 	}
-	return Redactor{strings.NewReplacer(pairs...)}
+	return counts
 }
 
 // Text returns s without the values.
 func (r Redactor) Text(s string) string {
-	if r.replacer == nil {
+	if r.m == nil || !r.m.found([]byte(s)) {
 		return s
 	}
-	return r.replacer.Replace(s)
+	stream := r.Stream()
+	return string(stream.Flush(stream.Write(nil, []byte(s))))
+}
+
+// Stream returns a Stream that takes the values out.
+func (r Redactor) Stream() *Stream { return &Stream{m: r.m} }
+
+// Writer returns a writer that passes on to w what it is given, without the
+// values. Close passes on the rest; it does not close w.
+func (r Redactor) Writer(w io.Writer) io.WriteCloser {
+	return &writer{w: w, stream: r.Stream()}
+}
+
+type writer struct {
+	w      io.Writer
+	stream *Stream
+	buf    []byte
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.buf = w.stream.Write(w.buf[:0], p)
+	if len(w.buf) == 0 {
+		return len(p), nil
+	}
+	if _, err := w.w.Write(w.buf); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (w *writer) Close() error {
+	rest := w.stream.Flush(nil)
+	if len(rest) == 0 {
+		return nil
+	}
+	_, err := w.w.Write(rest)
+	return err
 }

@@ -28,6 +28,7 @@ const (
 	ActionFinished EventType = "action_finished" // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
 	LogOutput      EventType = "log"             // Action, Stream, Text: whole lines, without the newline
 	WarningRaised  EventType = "warning"         // Text
+	SecretsUsed    EventType = "secrets_used"    // Secrets: at the end of a stage that has any
 )
 
 // Event is one line of a run's record and of `apply -json`.
@@ -52,8 +53,17 @@ type Event struct {
 	Times    *EventTimes   `json:"times,omitempty"`
 	Stages   []StageRecord `json:"stages,omitempty"`
 	From     string        `json:"from,omitempty"` // the run whose result was reused
+	Secrets  []SecretUse   `json:"secrets,omitempty"`
 
 	ID config.StageID `json:"-"`
+}
+
+// SecretUse says what became of a secret in a stage.
+type SecretUse struct {
+	Name     string `json:"name"`     // secret.ssh.deploy; empty: sensitive variables
+	Redacted int64  `json:"redacted"` // how often it was taken out of what the stage said
+	Signed   int64  `json:"signed,omitempty"`
+	Refused  int64  `json:"refused,omitempty"` // signatures that were asked for and not made
 }
 
 // EventTimes is Times in seconds.

@@ -1,0 +1,148 @@
+package runner
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ambient-ci/ambient/guest"
+	"github.com/ambient-ci/ambient/secrets"
+	"github.com/ambient-ci/ambient/stages"
+)
+
+// Everything that a stage says passes here before anybody sees it: its log as a
+// stream, before it is cut into lines; its console; every event; its result; and
+// the error when it could not be started.
+
+// sensitiveValues are values without names: those of sensitive variables.
+func sensitiveValues(texts []string) []secrets.Value {
+	values := make([]secrets.Value, len(texts))
+	for i, text := range texts {
+		values[i].Text = text
+	}
+	return values
+}
+
+// idlePause is how long the end of a line is held back that may be the beginning
+// of a value which goes on in the next line.
+const idlePause = 100 * time.Millisecond
+
+// cleanLines takes values out of a log before it is cut into lines. Each action
+// and stream is a text of its own.
+type cleanLines struct {
+	redact secrets.Redactor
+	lines  *stages.LineWriter
+	timer  *time.Timer
+
+	mu      sync.Mutex
+	streams map[logKey]*secrets.Stream
+	last    map[logKey]time.Time
+	buf     []byte
+	over    bool
+}
+
+type logKey struct {
+	action int32
+	stream guest.Stream
+}
+
+// maxStreams bounds what a guest can make the host keep; output of further
+// actions counts as of none.
+const maxStreams = 1000
+
+func newCleanLines(r secrets.Redactor, lines *stages.LineWriter) *cleanLines {
+	c := &cleanLines{redact: r, lines: lines, streams: map[logKey]*secrets.Stream{}, last: map[logKey]time.Time{}}
+	c.timer = time.AfterFunc(time.Hour, c.idle)
+	return c
+}
+
+func (c *cleanLines) write(f guest.LogFrame) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := logKey{f.Action, f.Stream}
+	s := c.streams[key]
+	if s == nil && len(c.streams) >= maxStreams {
+		key.action = -1
+		s = c.streams[key]
+	}
+	if s == nil {
+		s = c.redact.Stream()
+		c.streams[key] = s
+	}
+	c.last[key] = f.Time
+	c.buf = s.Write(c.buf[:0], f.Data)
+	c.lines.Write(f.Time, int(key.action), streamName(key.stream), c.buf)
+	if s.Holds() {
+		c.timer.Reset(idlePause)
+	}
+}
+
+// idle lets go of lines that nothing followed.
+func (c *cleanLines) idle() {
+	c.each(func(s *secrets.Stream) []byte { return s.Idle(c.buf[:0]) })
+}
+
+// flush ends the log.
+func (c *cleanLines) flush() {
+	c.timer.Stop()
+	c.each(func(s *secrets.Stream) []byte { return s.Flush(c.buf[:0]) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.lines.Flush()
+}
+
+func (c *cleanLines) each(let func(*secrets.Stream) []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, s := range c.streams {
+		if c.over || !s.Holds() {
+			continue
+		}
+		c.buf = let(s)
+		c.lines.Write(c.last[key], int(key.action), streamName(key.stream), c.buf)
+	}
+}
+
+// cleanEvent takes the values out of an event. Where colours divide a value, the
+// colours go too.
+func cleanEvent(r secrets.Redactor, e stages.Event) stages.Event {
+	if r.None() {
+		return e
+	}
+	e.Text, e.Reason, e.Name, e.Signal = r.Text(e.Text), r.Text(e.Reason), r.Text(e.Name), r.Text(e.Signal)
+	if strings.Contains(e.Text, "\x1b[") {
+		plain := stages.PlainText(e.Text)
+		if clean := r.Text(plain); clean != plain {
+			e.Text = clean
+		}
+	}
+	return e
+}
+
+// cleanError is an error without the values.
+func (x *execution) cleanError(err error) error {
+	text := err.Error()
+	if clean := x.redact.Text(text); clean != text {
+		return errors.New(clean)
+	}
+	return err
+}
+
+// reportSecrets puts into the record what became of the stage's secrets.
+func (x *execution) reportSecrets() {
+	uses := map[string]stages.SecretUse{}
+	for name, n := range x.redact.Counts() {
+		uses[name] = stages.SecretUse{Name: name, Redacted: n}
+	}
+	var all []stages.SecretUse
+	for _, name := range slices.Sorted(maps.Keys(uses)) {
+		all = append(all, uses[name])
+	}
+	if len(all) > 0 {
+		x.emit(stages.Event{Type: stages.SecretsUsed, Secrets: all})
+	}
+}
