@@ -47,7 +47,7 @@ type execution struct {
 }
 
 func newExecution(r *Runner, job *stages.Job, obs stages.Observer) *execution {
-	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{}), 
+	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{}),
 		redact: secrets.Redact(sensitiveValues(r.opts.Sensitive))}
 	x.wanted, x.unwant = context.WithCancel(context.Background())
 	return x

@@ -48,19 +48,19 @@ func TestForms(t *testing.T) {
 	const value = `p@ss/wörd <&> "it's" ~100%?`
 	js, _ := json.Marshal(value)
 	forms := map[string]string{
-		"plain":       value,
-		"query":       url.QueryEscape(value),
-		"path":        url.PathEscape(value),
-		"lower hex":   regexp.MustCompile(`%..`).ReplaceAllStringFunc(url.QueryEscape(value), strings.ToLower),
-		"JSON":        string(js),
-		"ASCII JSON":  `"p@ss/w\u00f6rd <&> \"it's\" ~100%?"`,
-		"PHP's JSON":  `"p@ss\/w\u00f6rd <&> \"it's\" ~100%?"`,
-		"HTML":        html.EscapeString(value),
-		"set -x":      `'p@ss/wörd <&> "it'\''s" ~100%?'`,
-		"Python":      "p%40ss/w%C3%B6rd%20%3C%26%3E%20%22it%27s%22%20~100%25%3F",
-		"JavaScript":  "p%40ss%2Fw%C3%B6rd%20%3C%26%3E%20%22it's%22%20~100%25%3F",
-		"form":        "p%40ss%2Fw%C3%B6rd+%3C%26%3E+%22it%27s%22+%7E100%25%3F",
-		"wrapped":     "p@ss/wörd <\n&> \"it's\"\n ~100%?",
+		"plain":      value,
+		"query":      url.QueryEscape(value),
+		"path":       url.PathEscape(value),
+		"lower hex":  regexp.MustCompile(`%..`).ReplaceAllStringFunc(url.QueryEscape(value), strings.ToLower),
+		"JSON":       string(js),
+		"ASCII JSON": `"p@ss/w\u00f6rd <&> \"it's\" ~100%?"`,
+		"PHP's JSON": `"p@ss\/w\u00f6rd <&> \"it's\" ~100%?"`,
+		"HTML":       html.EscapeString(value),
+		"set -x":     `'p@ss/wörd <&> "it'\''s" ~100%?'`,
+		"Python":     "p%40ss/w%C3%B6rd%20%3C%26%3E%20%22it%27s%22%20~100%25%3F",
+		"JavaScript": "p%40ss%2Fw%C3%B6rd%20%3C%26%3E%20%22it's%22%20~100%25%3F",
+		"form":       "p%40ss%2Fw%C3%B6rd+%3C%26%3E+%22it%27s%22+%7E100%25%3F",
+		"wrapped":    "p@ss/wörd <\n&> \"it's\"\n ~100%?",
 	}
 	for name, text := range forms {
 		got := Redact([]Value{{"x", value}}).Text("before " + text + " after")
