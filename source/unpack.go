@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -156,10 +157,12 @@ func (u *unpacker) zip(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	archive, err := zip.NewReader(f, info.Size())
+	directory := &zipDirectory{r: f, left: maxZipDirectory}
+	archive, err := zip.NewReader(directory, info.Size())
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return err
 	}
+	directory.left = math.MaxInt64
 	for _, e := range archive.File {
 		name, err := u.begin(e.Name)
 		if err == nil && name != "" {
@@ -170,6 +173,24 @@ func (u *unpacker) zip(f *os.File) error {
 		}
 	}
 	return nil
+}
+
+// maxZipDirectory bounds, in bytes, the list of a zip archive's files, which is
+// read into memory as a whole.
+const maxZipDirectory = 64 << 20
+
+// zipDirectory bounds what is read of an archive.
+type zipDirectory struct {
+	r    io.ReaderAt
+	left int64
+}
+
+func (d *zipDirectory) ReadAt(p []byte, off int64) (int, error) {
+	n, err := d.r.ReadAt(p, off)
+	if d.left -= int64(n); d.left < 0 {
+		return 0, fmt.Errorf("the archive's list of files is larger than %d bytes", maxZipDirectory)
+	}
+	return n, err
 }
 
 func (u *unpacker) zipEntry(name string, e *zip.File) error {
