@@ -25,6 +25,9 @@ func loadText(t testing.TB, src string, opts Options) (*Config, Diagnostics) {
 	if opts.Version == "" {
 		opts.Version = "0.1.0"
 	}
+	if opts.Home == "" {
+		opts.Home = "/home/user"
+	}
 	c, diags := Load(dir, opts)
 	return c, relative(dir, diags)
 }

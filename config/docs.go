@@ -9,7 +9,8 @@ import (
 // made from the tables that Load checks files against.
 type BlockDoc struct {
 	Name      string
-	Labels    []string // what each label is: "name"
+	Kind      string   // the block's first label, where that is a keyword: "ssh"; else empty
+	Labels    []string // what each label is, beside Kind: "name"
 	Doc       string   // Markdown
 	Example   string   // HCL; empty: none
 	Single    bool     // at most once in its parent
@@ -43,12 +44,20 @@ func ActionDoc(s *ActionSchema) BlockDoc {
 func describe(s *blockSpec) BlockDoc {
 	d := BlockDoc{Name: s.Name, Labels: s.Labels, Doc: s.Doc, Example: s.Example, Single: s.Single, Open: s.Open}
 	for _, a := range s.Args {
-		if a.Later == "" {
+		if a.Later+a.Never == "" {
 			d.Arguments = append(d.Arguments, ArgDoc{a.Name, a.Type, a.Required, a.Default, a.Doc})
 		}
 	}
 	for _, b := range s.Blocks {
-		if b.Later == "" && b.Never == "" {
+		switch {
+		case b.Later != "" || b.Never != "":
+		case len(b.Kinds) > 0:
+			for _, k := range b.Kinds {
+				kind := describe(k)
+				kind.Kind, kind.Labels = k.Kind, kind.Labels[1:]
+				d.Blocks = append(d.Blocks, kind)
+			}
+		default:
 			d.Blocks = append(d.Blocks, describe(b))
 		}
 	}

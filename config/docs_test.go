@@ -34,7 +34,7 @@ func TestDocsAreComplete(t *testing.T) {
 			t.Errorf("the example of %s: %v", b.Name, diags)
 		}
 	}
-	if got := len(docs); got != 8 {
+	if got := len(docs); got != 11 {
 		t.Errorf("%d blocks at the top", got)
 	}
 	for name, s := range testActions() {

@@ -6,7 +6,7 @@ package config
 // top is the body of a file.
 var top = &blockSpec{Blocks: []*blockSpec{
 	ambientSpec, variableSpec, localsSpec, useSpec, actionSpec, imageSpec, limitsSpec, projectSpec,
-	{Name: "secret", Labels: []string{"kind", "name"}, Later: "Remove it, and do by hand what needs the secret."},
+	secretSpec, trustSpec,
 	{Name: "matrix", Never: matrixPlace},
 	{Name: "dynamic", Labels: []string{"block"}, Never: dynamicPlace},
 }}
@@ -98,6 +98,8 @@ var projectSpec = &blockSpec{
 		stageSpec(Plan, "A stage that runs the project's code. It has no network. It reads `/ci/src`, `/ci/deps`, `/ci/cache` and the artifacts that it refers to, and writes `/ci/cache` and `/ci/artifacts`."),
 		stageSpec(Post, "A stage that delivers. It has a network, does not run the project's code, and reads the artifacts of all plan stages of its project in `/ci/artifacts`."),
 		inlineLimits,
+		trustSpec,
+		{Name: "secret", Never: secretPlace},
 		{Name: "matrix", Never: matrixPlace},
 		{Name: "dynamic", Labels: []string{"block"}, Never: dynamicPlace},
 	},
@@ -110,15 +112,6 @@ var inlineLimits = &blockSpec{
 	Args: limitArgs(),
 }
 
-// networkSpec is the network block of pre and post stages.
-var networkSpec = &blockSpec{
-	Name: "network", Single: true, Doc: "What the stage may reach. Only in `pre` and `post`.",
-	Args: []argSpec{
-		{Name: "mode", Type: "string", Default: `"open"`, Doc: "`open`: everything the host can reach. `none`: no network device."},
-		{Name: "allow", Type: "list(string)", Later: "It can not enforce an allow-list yet. Remove the argument, and the stage can reach everything that the host can reach; or set mode = \"none\"."},
-	},
-}
-
 func stageSpec(phase Phase, doc string) *blockSpec {
 	s := &blockSpec{
 		Name: string(phase), Labels: []string{"name"}, Doc: doc,
@@ -128,7 +121,7 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 			{Name: "limits", Type: "limits", Default: "the project's", Doc: "The limits: `limits.NAME`."},
 			{Name: "env", Type: "map(string)", Default: "{}", Doc: "Environment variables for every action, added to the project's."},
 			{Name: "after", Type: "list(stage)", Default: "[]", Doc: "Stages that must succeed before this one starts, such as `[plan.lint, project.lib.plan.build]`. Of the same phase or an earlier one."},
-			{Name: "secrets", Type: "list(secret)", Later: "Remove it, and do by hand what needs the secret."},
+			secretsArg(phase),
 			{Name: "timeout", Type: "duration", Default: "that of its limits", Doc: "How long the stage may take, each time it is tried, whatever its limits say. From 1s to 168h."},
 		},
 		Blocks: []*blockSpec{
@@ -139,9 +132,10 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 				}},
 			inlineLimits,
 			networkSpec,
+			trustSpec,
 			matrixSpec,
 			retrySpec,
-			{Name: "secret", Labels: []string{"kind", "name"}, Later: "Remove it, and do by hand what needs the secret."},
+			{Name: "secret", Never: secretPlace},
 			dynamicSpec,
 		},
 	}
@@ -150,6 +144,7 @@ func stageSpec(phase Phase, doc string) *blockSpec {
 	}
 	if phase == Plan {
 		s.Blocks[2] = &blockSpec{Name: "network", Never: "A plan stage runs the project's code and never has a network: fetch what it needs in a pre stage."}
+		s.Blocks[3] = noTrustInPlan
 	}
 	return withReuse(s, phase)
 }

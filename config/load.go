@@ -21,6 +21,7 @@ type Options struct {
 	VarFiles []string                 // from -var-file, in order; relative to the working directory
 	Environ  []string                 // "NAME=value"; only AMBIENT_VAR_… is looked at
 	Version  string                   // of this program, for required_version; empty or not a version: not checked
+	Home     string                   // the user's home directory, for paths that begin with "~/"; empty: not known
 	// SkipSourceCheck leaves out the check that source directories exist.
 	SkipSourceCheck bool
 	// Files are texts that stand in for files of the directory, by base name,
@@ -72,15 +73,19 @@ type loader struct {
 	chain     []*node // nodes that are being evaluated
 	generated int     // blocks made by dynamic blocks
 
-	varDecls     []*variable
-	imagesByName map[string]*Image
-	limitsByName map[string]Limits
-	specs        map[*ActionSchema]*blockSpec
-	scripts      map[scriptKey][]shell.Problem // what was found in scripts already
-	projects     []*projectDecl
-	allProjects  cty.Value // what project evaluates to, once it is asked for
-	hidden       []Range   // text of sensitive values, not to be shown
-	mods         module    // its place among the modules
+	varDecls      []*variable
+	imagesByName  map[string]*Image
+	limitsByName  map[string]Limits
+	secrets       map[string]*node   // by kind and name: "ssh.deploy"
+	secretsByName map[string]*Secret // the same
+	trustBlocks   []*hclsyntax.Block // at the top
+	trusted       *[]string          // what they name, once it is asked for
+	specs         map[*ActionSchema]*blockSpec
+	scripts       map[scriptKey][]shell.Problem // what was found in scripts already
+	projects      []*projectDecl
+	allProjects   cty.Value // what project evaluates to, once it is asked for
+	hidden        []Range   // text of sensitive values, not to be shown
+	mods          module    // its place among the modules
 }
 
 func newLoader(dir string, opts Options) *loader {
@@ -89,16 +94,18 @@ func newLoader(dir string, opts Options) *loader {
 		abs = dir
 	}
 	return &loader{
-		opts:         opts,
-		cfg:          &Config{Dir: abs, files: map[string]*hcl.File{}},
-		display:      filepath.Clean(dir),
-		vars:         map[string]*node{},
-		locals:       map[string]*node{},
-		images:       map[string]*node{},
-		limits:       map[string]*node{},
-		imagesByName: map[string]*Image{},
-		limitsByName: map[string]Limits{},
-		mods:         newModule(),
+		opts:          opts,
+		cfg:           &Config{Dir: abs, files: map[string]*hcl.File{}},
+		display:       filepath.Clean(dir),
+		vars:          map[string]*node{},
+		locals:        map[string]*node{},
+		images:        map[string]*node{},
+		limits:        map[string]*node{},
+		imagesByName:  map[string]*Image{},
+		limitsByName:  map[string]Limits{},
+		secrets:       map[string]*node{},
+		secretsByName: map[string]*Secret{},
+		mods:          newModule(),
 	}
 }
 
@@ -134,7 +141,11 @@ func (l *loader) load() {
 	l.evaluateNodes()
 	l.evaluateModules()
 	l.checkActions()
+	l.topTrust()
 	l.evaluateProjects()
+	if !l.diags.HasErrors() {
+		l.warnUnused()
+	}
 }
 
 // declareAll registers every block, so that references work in any order.
@@ -167,6 +178,10 @@ func (l *loader) declareBlock(b *hclsyntax.Block) {
 		l.declareLimits(b)
 	case projectSpec.Name:
 		l.declareProject(b)
+	case secretSpec.Name:
+		l.declareSecret(b)
+	case trustSpec.Name:
+		l.trustBlocks = append(l.trustBlocks, b)
 	}
 }
 
@@ -174,7 +189,7 @@ func (l *loader) declareBlock(b *hclsyntax.Block) {
 // that is wrong comes out.
 func (l *loader) evaluateNodes() {
 	l.assignVariables()
-	for _, nodes := range []map[string]*node{l.vars, l.locals, l.images, l.limits} {
+	for _, nodes := range []map[string]*node{l.vars, l.locals, l.images, l.limits, l.secrets} {
 		for _, n := range sortedNodes(nodes) {
 			l.force(n, n.rng)
 		}

@@ -87,7 +87,7 @@ func TestValid(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var models [2]string
 			for i := range models {
-				c, diags := Load(dir, Options{Actions: testActions(), Version: "0.1.0-dev", Environ: []string{"AMBIENT_VAR_env=from the environment", "HOME=/nowhere"}})
+				c, diags := Load(dir, Options{Actions: testActions(), Version: "0.1.0-dev", Home: "/home/user", Environ: []string{"AMBIENT_VAR_env=from the environment", "HOME=/nowhere"}})
 				if len(diags) > 0 {
 					var b bytes.Buffer
 					WriteDiagnostics(&b, c, diags, 80, false)

@@ -54,6 +54,7 @@ var moduleTop = &blockSpec{Name: "module", Module: true, Blocks: []*blockSpec{
 	{Name: "image", Never: notInModule},
 	{Name: "limits", Never: notInModule},
 	{Name: "secret", Never: notInModule},
+	{Name: "trust", Never: notInModule},
 }}
 
 // moduleTree is what all modules of one Load share.

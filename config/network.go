@@ -1,5 +1,11 @@
 package config
 
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
 // NetworkMode is what a stage can reach.
 type NetworkMode string
 
@@ -20,5 +26,33 @@ type Allow struct {
 	Port  uint16 // 0: every port ("*")
 	UDP   bool
 	Range Range  `json:"-"` // zero when an action brought it
-	By    string // the action that brought it; empty: the network block
+	By    string // the action or the secret that brought it; empty: the network block
+}
+
+// String writes the entry as it stands in a network block; ParseAllow reads it
+// back.
+func (a Allow) String() string {
+	host, port := a.Host, "*"
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if a.Port != 0 {
+		port = strconv.Itoa(int(a.Port))
+	}
+	if a.UDP {
+		port += "/udp"
+	}
+	return host + ":" + port
+}
+
+// plainName reports whether the host is one name, and no wildcard, address or
+// prefix.
+func (a Allow) plainName() bool { return !a.wide() && !isAddr(a.Host) }
+
+// wide reports whether the entry stands for more than one host.
+func (a Allow) wide() bool { return strings.ContainsAny(a.Host, "*/") }
+
+func isAddr(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }

@@ -62,6 +62,8 @@ type instance struct {
 	key   string // empty without for_each
 	value cty.Value
 	frame *frame // the use of a user-defined action whose body is evaluated; nil: none
+
+	secrets []*Secret // those that the stage names
 }
 
 // declareProject registers a project and its stages.
@@ -188,6 +190,7 @@ func (l *loader) evaluateProject(p *projectDecl) *Project {
 		limits: l.stageLimits(DefaultLimits(), p.content, sc),
 	}
 	base.env, base.hidden = l.env(p.content.attrs["env"], sc)
+	base.trust = l.trust(l.topTrust(), p.content.of(trustSpec.Name), sc)
 	for _, s := range p.stages {
 		for _, in := range s.instances {
 			out.Stages = append(out.Stages, l.stage(in, base))

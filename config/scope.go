@@ -111,6 +111,7 @@ type scope struct {
 	in      *instance    // the stage it stands in, nil outside
 	project *projectDecl // the project it stands in; nil: none, or that of the stage
 	refs    *[]stagePath // collects references to stages; nil: not allowed here
+	secrets bool         // whole secrets may be referred to
 }
 
 // sensitiveMark marks what was made from a sensitive variable.
@@ -230,8 +231,7 @@ func (l *loader) resolve(tr hcl.Traversal, sc scope, vals map[string]map[string]
 		l.add(Errorf(tr.SourceRange(), "Reference outside an action", "param.NAME exists in the body of a user-defined action, and only there."))
 		return false
 	case "secret":
-		l.add(later(tr.SourceRange(), "reference", "secret", "Remove it, and do by hand what needs the secret."))
-		return false
+		return l.resolveSecret(tr, sc, ctx)
 	}
 	l.add(l.unknownRoot(tr))
 	return false
@@ -270,7 +270,7 @@ func (l *loader) elsewhere(root, name, otherwise string) string {
 func (l *loader) unknownRoot(tr hcl.Traversal) *Diagnostic {
 	root := tr.RootName()
 	hint := l.elsewhere("", root, "")
-	roots := []string{"var", "local", "image", "limits", "each", "pre", "plan", "post", "project", "source"}
+	roots := []string{"var", "local", "image", "limits", "each", "pre", "plan", "post", "project", "source", "secret"}
 	if hint == "" {
 		hint = orList(roots, root, "names that a reference can begin with")
 	}

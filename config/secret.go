@@ -26,7 +26,10 @@ type SSHSecret struct {
 	// Hosts are what the key may be used for: a name, or name:port. With UseAgent a
 	// signature is made for these hosts only, known by KnownHosts.
 	Hosts      []string
-	KnownHosts string // the text of a known_hosts file (sshd(8)), or empty: that of the host's user
+	KnownHosts string // the text of a known_hosts file (sshd(8))
+	// KnownHostsFile is a file with the same. With neither, the one of the host's
+	// user counts.
+	KnownHostsFile string
 	// At most one of these is set.
 	Certificate        string   // a file
 	CertificateCommand []string // prints a certificate for the public key on its standard input

@@ -17,6 +17,7 @@ type argSpec struct {
 	Default  string // as the reference shows it; empty: none
 	Doc      string
 	Later    string // not in this version: what to do instead
+	Never    string // a mistake that is near: why it is not allowed
 }
 
 // blockSpec is a row in the tables of the language: one kind of block.
@@ -34,6 +35,9 @@ type blockSpec struct {
 	Action  bool   // an action's arguments, not a block's
 	Dotted  bool   // labels may be two names joined by a dot
 	Module  bool   // the body of a file of a module
+	// Kinds are the blocks of this name by their first label, which is their Kind.
+	Kinds []*blockSpec
+	Kind  string
 }
 
 // title names the block at the beginning of a sentence.
@@ -46,7 +50,27 @@ func (s *blockSpec) title() string {
 	case s.Action:
 		return fmt.Sprintf("The action %q", s.Name)
 	}
+	if s.Kind != "" {
+		return fmt.Sprintf("The block %s %q", s.Name, s.Kind)
+	}
 	return fmt.Sprintf("The block %q", s.Name)
+}
+
+// kind returns the block of a kind, nil if there is none.
+func (s *blockSpec) kind(name string) *blockSpec {
+	i := slices.IndexFunc(s.Kinds, func(k *blockSpec) bool { return k.Kind == name })
+	if i < 0 {
+		return nil
+	}
+	return s.Kinds[i]
+}
+
+func (s *blockSpec) kindNames() []string {
+	var all []string
+	for _, k := range s.Kinds {
+		all = append(all, k.Kind)
+	}
+	return all
 }
 
 func (s *blockSpec) arg(name string) *argSpec {
@@ -139,6 +163,8 @@ func sortedAttrs(body *hclsyntax.Body) []*hclsyntax.Attribute {
 func (s *blockSpec) checkAttr(a *hclsyntax.Attribute) *Diagnostic {
 	spec := s.arg(a.Name)
 	switch {
+	case spec != nil && spec.Never != "":
+		return Errorf(a.NameRange, "Argument not allowed here", "%s", spec.Never)
 	case spec != nil && spec.Later != "":
 		return later(a.NameRange, "argument", a.Name, spec.Later)
 	case spec != nil || s.Open:
@@ -160,7 +186,7 @@ func (s *blockSpec) checkAttr(a *hclsyntax.Attribute) *Diagnostic {
 func (s *blockSpec) argNames() []string {
 	var names []string
 	for _, a := range s.Args {
-		if a.Later == "" {
+		if a.Later+a.Never == "" {
 			names = append(names, a.Name)
 		}
 	}
@@ -218,6 +244,9 @@ func (s *blockSpec) checkLabels(b *hclsyntax.Block) *Diagnostic {
 		return Errorf(at, "Too many labels", "Write %s { … }.", s.header())
 	case len(b.Labels) < len(s.Labels):
 		return Errorf(b.DefRange(), "Missing label", "%s needs a %s: write %s { … }.", s.title(), s.Labels[len(b.Labels)], s.header())
+	}
+	if len(s.Kinds) > 0 && s.kind(b.Labels[0]) == nil {
+		return Errorf(b.LabelRanges[0], "Unknown kind of "+s.Name, "There is no %s of the kind %q. %s", s.Name, b.Labels[0], orList(s.kindNames(), b.Labels[0], "kinds"))
 	}
 	for i, label := range b.Labels {
 		name, rest, dotted := strings.Cut(label, ".")

@@ -15,6 +15,7 @@ type stageBase struct {
 	limits Limits
 	env    map[string]string
 	hidden []string // names in env that are sensitive
+	trust  []string // files with certificate authorities
 }
 
 // stage evaluates one instance of a stage.
@@ -22,11 +23,12 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 	refs := &refSet{}
 	c, whole := l.expanded(in, refs)
 	sc := scope{in: in}
+	in.secrets = l.stageSecrets(in, c)
 	s := &Stage{
 		ID:      in.id,
 		Image:   l.stageImage(base.image, c, sc),
 		Limits:  l.stageLimits(base.limits, c, sc),
-		Network: l.network(in.decl.phase, c, sc),
+		Secrets: in.secrets,
 		Env:     maps.Clone(base.env),
 		Range:   in.decl.block.DefRange(),
 		When:    l.when(in, c),
@@ -36,6 +38,10 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 	if d := l.stageTimeout(in, c); d > 0 {
 		s.Limits.Timeout = d
 	}
+	s.Network, s.Allow = l.network(in.decl.phase, c, sc)
+	if trust := l.trust(base.trust, c.of(trustSpec.Name), sc); s.Network != NetworkNone {
+		s.Trust = trust
+	}
 	s.Refs = l.after(in, c)
 	if a := c.attrs["env"]; a != nil {
 		env, hidden := l.envWithRefs(a, in, refs)
@@ -43,6 +49,7 @@ func (l *loader) stage(in *instance, base stageBase) *Stage {
 		base.hidden = slices.Concat(slices.DeleteFunc(slices.Clone(base.hidden), func(n string) bool { return has(env, n) }), hidden)
 	}
 	s.Sensitive = sorted(base.hidden)
+	l.settleSecrets(s, c.attrs["secrets"])
 	for _, b := range c.of("action") {
 		s.Actions = append(s.Actions, l.stageActions(in, s, b, refs)...)
 	}
@@ -63,31 +70,6 @@ func sorted(names []string) []string {
 	names = slices.Clone(names)
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// network works out what a stage can reach.
-func (l *loader) network(phase Phase, c content, sc scope) NetworkMode {
-	if phase == Plan {
-		return NetworkNone
-	}
-	for _, b := range c.of("network") {
-		nc := l.read(networkSpec, b.Body, b.DefRange())
-		a := nc.attrs["mode"]
-		if a == nil {
-			continue
-		}
-		v, ok := l.plainAs(a.Expr, cty.String, sc)
-		if !ok {
-			continue
-		}
-		switch mode := NetworkMode(v.AsString()); mode {
-		case NetworkOpen, NetworkNone:
-			return mode
-		default:
-			l.add(Errorf(exprRange(a), "Unknown network mode", "There is no such mode. %s", orList([]string{string(NetworkOpen), string(NetworkNone)}, v.AsString(), "modes")))
-		}
-	}
-	return NetworkOpen
 }
 
 // env evaluates an env argument without references to stages. It returns the

@@ -52,7 +52,7 @@ func firstOf(src string) byte {
 // that know them. Group orders the groups of items.
 func (c *completer) add(group int, item completionItem, text, snippet string) {
 	if c.place.Kind == outline.Item && strings.IndexByte("={\"", c.after) >= 0 {
-		text, snippet = item.Label, "" // the rest stands there already
+		text, snippet = strings.Fields(item.Label)[0], "" // the rest stands there already
 	}
 	item.Sort = fmt.Sprintf("%d%s", group, item.Label)
 	if c.snippets && snippet != "" {
@@ -82,7 +82,11 @@ func (c *completer) items() {
 		if b.Single && c.has(b.Name) {
 			continue
 		}
-		c.add(2, completionItem{Label: b.Name, Kind: itemStruct, Detail: header(b), Doc: markdown(explainBlock(header(b), &b))}, b.Name+" ", blockSnippet(b))
+		name := b.Name
+		if b.Kind != "" {
+			name += fmt.Sprintf(" %q", b.Kind)
+		}
+		c.add(2, completionItem{Label: name, Kind: itemStruct, Detail: header(b), Doc: markdown(explainBlock(header(b), &b))}, name+" ", blockSnippet(name, b))
 	}
 }
 
@@ -109,8 +113,8 @@ func argSnippet(a config.ArgDoc) string {
 	return a.Name + " = $0"
 }
 
-func blockSnippet(b config.BlockDoc) string {
-	text := b.Name
+func blockSnippet(name string, b config.BlockDoc) string {
+	text := name
 	for i, l := range b.Labels {
 		text += fmt.Sprintf(" \"${%d:%s}\"", i+1, l)
 	}
@@ -123,11 +127,26 @@ func (c *completer) label() {
 	switch c.place.Type {
 	case "action":
 		c.actionNames()
+	case "secret":
+		c.secretKinds()
 	case "dynamic":
 		if doc := c.sp.doc(c.place.Block); doc != nil {
 			for _, b := range doc.Blocks {
 				c.add(0, completionItem{Label: b.Name, Kind: itemStruct, Doc: markdown(b.Doc)}, b.Name, "")
 			}
+		}
+	}
+}
+
+// secretKinds lists what the first label of a secret can be.
+func (c *completer) secretKinds() {
+	doc := c.sp.doc(c.place.Block)
+	if doc == nil || c.place.Index != 0 {
+		return
+	}
+	for _, b := range doc.Blocks {
+		if b.Name == c.place.Type && b.Kind != "" {
+			c.add(0, completionItem{Label: b.Kind, Kind: itemStruct, Doc: markdown(b.Doc)}, b.Kind, "")
 		}
 	}
 }
@@ -191,6 +210,11 @@ func (c *completer) known() {
 		for _, s := range c.sp.declared(arg.Type) {
 			c.add(0, completionItem{Label: arg.Type + "." + s.name, Kind: itemVariable, Detail: s.summary()}, arg.Type+"."+s.name, "")
 		}
+	case "list(secret)":
+		for _, s := range c.sp.secrets() {
+			address := "secret." + s.block.Label() + "." + s.name
+			c.add(0, completionItem{Label: address, Kind: itemVariable}, address, "")
+		}
 	case "list(stage)":
 		for _, phase := range phases {
 			for _, s := range c.sp.inside(c.sp.here, c.place.Block.Enclosing("project"), phase) {
@@ -217,6 +241,7 @@ func (c *completer) roots() {
 		{"project", "a stage of another project", at.Enclosing("project") != nil},
 		{"each", "the element of this instance", at.Enclosing(phases...) != nil},
 		{"source", "a further source tree of this project", at.Enclosing("project") != nil},
+		{"secret", "a secret of this stage", at.Enclosing("pre", "post") != nil},
 		{"param", "a parameter of this action", c.sp.userAction(at) != nil},
 	} {
 		if r.fits {

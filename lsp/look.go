@@ -47,7 +47,9 @@ func (sp *space) explain(b *outline.Block, label int) string {
 		return ""
 	}
 	plain := *b
-	plain.Labels = nil // the kind of block and not the action
+	if b.Type.Text == "action" {
+		plain.Labels = nil // the kind of block and not the action
+	}
 	doc := sp.doc(&plain)
 	if doc == nil {
 		return ""

@@ -142,6 +142,16 @@ func TestCompletion(t *testing.T) {
 		{"project \"p\" {\n  plan \"b\" {\n    after = [project.q.plan.|]\n  }\n}\nproject \"q\" {\n  plan \"z\" {}\n}", "z", "b"},
 		{"project \"p\" {\n  plan \"b\" {\n    env = { A = each.| }\n", "key value", ""},
 		{"variable \"x\" {\n  type = |\n}", "string number list", "var"},
+		{"|\nproject \"p\" {}", "trust", ""},
+		{"secret \"|\" \"x\" {}", "ssh token", "project"},
+		{"secret \"ssh\" \"|\" {}", "", "ssh token"},
+		{"secret \"ssh\" \"d\" {\n  |\n}", "private_key hosts sign", "inject variable value"},
+		{"secret \"token\" \"d\" {\n  |\n}", "command inject variable", "private_key value"},
+		{"secret \"token\" \"d\" {\n  inject {\n    |\n  }\n}", "host header format", ""},
+		{"secret \"token\" \"d\" {}\nproject \"p\" {\n  post \"x\" {\n    secrets = [|]\n  }\n}", "secret.token.d secret", ""},
+		{"secret \"token\" \"d\" {}\nproject \"p\" {\n  post \"x\" {\n    env = { A = secret.token.d.| }\n  }\n}", "path", "d"},
+		{"secret \"token\" \"d\" {}\nproject \"p\" {\n  post \"x\" {\n    secrets = [secret.token.|]\n  }\n}", "d", "path ssh"},
+		{"project \"p\" {\n  plan \"x\" {\n    |\n  }\n}", "action", "secrets trust network"},
 		{"# |", "", "project"},
 		{"project \"|\" {}", "", "shell"},
 	} {
@@ -161,6 +171,8 @@ func TestCompletion(t *testing.T) {
 
 func TestCompletionWrites(t *testing.T) {
 	for _, test := range []struct{ src, label, want string }{
+		{"sec|", "secret \"ssh\"", "secret \"ssh\" \"${1:name}\" {\n\t$0\n}"},
+		{"sec| \"ssh\" \"x\" {}", "secret \"ssh\"", "secret"},
 		{"pro|", "project", "project \"${1:name}\" {\n\t$0\n}"},
 		{"project \"p\" {\n  sou|rce = 1\n}", "source", "source"},
 		{"project \"p\" {\n  pl| \"x\" {}\n}", "plan", "plan"},
@@ -196,6 +208,7 @@ project "q" {
     action "shell" { script = "x" }
   }
 }
+secret "token" "api" { env = "API${secret.token.api}" }
 `
 	c := start(t, options(), map[string]string{"image.ambient.hcl": shared})
 	c.open("ambient.hcl", src)
@@ -210,6 +223,8 @@ project "q" {
 		{"var.chan|nel", "where to publish"},
 		{"local.too|ls", `["make", "gcc"]`},
 		{"var.tok|en", "sensitive"},
+		{"sec|ret \"token\"", "A text such as a password"},
+		{"secret.token.a|pi", `secret \"token\" \"api\"`},
 		{"plan.bui|ld", `plan \"build\"`},
 		{"= [pl|an", "null"},
 	} {
@@ -244,7 +259,7 @@ project "q" {
 	if err := json.Unmarshal(c.at("textDocument/documentSymbol", "ambient.hcl", "|"), &tree); err != nil {
 		t.Fatal(err)
 	}
-	if len(tree) != 2 || tree[0].Name != "project p" || len(tree[0].Children) != 2 || tree[0].Children[1].Children[0].Name != "action shell" {
+	if len(tree) != 3 || tree[0].Name != "project p" || len(tree[0].Children) != 2 || tree[0].Children[1].Children[0].Name != "action shell" {
 		t.Errorf("symbols %+v", tree)
 	}
 }

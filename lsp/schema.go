@@ -23,7 +23,7 @@ func (sp *space) doc(b *outline.Block) *config.BlockDoc {
 	if of == nil {
 		return nil
 	}
-	i := slices.IndexFunc(of.Blocks, func(d config.BlockDoc) bool { return d.Name == kind })
+	i := slices.IndexFunc(of.Blocks, func(d config.BlockDoc) bool { return d.Name == kind && (d.Kind == "" || d.Kind == b.Label()) })
 	if i < 0 {
 		return nil
 	}
@@ -116,6 +116,9 @@ func explainArg(a config.ArgDoc) string { return argHead(a) + "\n\n" + a.Doc }
 // header is how a block begins.
 func header(d config.BlockDoc) string {
 	text := d.Name
+	if d.Kind != "" {
+		text += fmt.Sprintf(" %q", d.Kind)
+	}
 	for _, l := range d.Labels {
 		text += fmt.Sprintf(" %q", strings.ToUpper(l))
 	}

@@ -77,6 +77,31 @@ func (sp *space) declared(kind string) []symbol {
 	return all
 }
 
+// secrets returns the secrets of all files, by their second label.
+func (sp *space) secrets() []symbol {
+	var all []symbol
+	for _, s := range sp.declared("secret") {
+		if labels := s.block.Labels; len(labels) == 2 {
+			s.name, s.span = labels[1].Text, labels[1].Span
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// nextSecret returns what follows secret, secret.KIND or secret.KIND.NAME.
+func (sp *space) nextSecret(path []string) []symbol {
+	switch len(path) {
+	case 1:
+		return words("ssh", "token")
+	case 2:
+		return slices.DeleteFunc(sp.secrets(), func(s symbol) bool { return s.block.Label() != path[1] })
+	case 3:
+		return words("path")
+	}
+	return nil
+}
+
 // locals returns the local values of all files.
 func (sp *space) locals() []symbol {
 	var all []symbol
@@ -134,6 +159,8 @@ func (sp *space) next(path []string, at *outline.Block) []symbol {
 		return sp.nextProject(path)
 	case len(path) > 1 && root == "each" && path[1] == "value":
 		return attrs(sp.here, matrixOf(at))
+	case root == "secret":
+		return sp.nextSecret(path)
 	case len(path) > 1:
 		return nil
 	case root == "var":

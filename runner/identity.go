@@ -126,8 +126,9 @@ func (d *Identifier) machineParts(id *stages.Identity, s *config.Stage) error {
 	add(id, "guest program", prog)
 	add(id, "architecture", string(qemuvm.HostArch()))
 	add(id, "stage name", s.ID.String())
-	add(id, "network", string(s.Network))
-	add(id, "secrets", hashJSON(s.SecretAddresses())) // names
+	if err := networkParts(id, s); err != nil {
+		return err
+	}
 	add(id, "limit cpus", strconv.Itoa(s.Limits.CPUs))
 	add(id, "limit memory", strconv.FormatInt(s.Limits.Memory, 10))
 	add(id, "limit disk", strconv.FormatInt(s.Limits.Disk, 10))

@@ -69,6 +69,7 @@ func (a *app) configOptions(vars variables) config.Options {
 		Version: programVersion(),
 		Modules: a.modules(),
 	}
+	opts.Home, _ = os.UserHomeDir() // without it, files that need it are told so
 	if vars.environ != nil {
 		opts.Environ = vars.environ
 	}

@@ -42,6 +42,8 @@ const references = `## References
 | ` + "`project.NAME.plan.NAME`" + ` | a stage of another project |
 | ` + "`each.key`, `each.value`" + ` | the element of this instance; with a matrix ` + "`each.value.AXIS`" + ` |
 | ` + "`param.NAME`" + ` | a parameter, in the body of a user-defined action |
+| ` + "`secret.ssh.NAME`, `secret.token.NAME`" + ` | a secret, for ` + "`secrets`" + ` of a pre or post stage |
+| ` + "`secret.token.NAME.path`" + ` | the file in the machine with a secret that the stage names, where it is a file |
 | ` + "`source.NAME`" + ` | the directory in the machine of a further source of the project |
 
 A stage starts when every stage it names has succeeded, and every stage of the
@@ -111,7 +113,7 @@ func reference() string {
 func contents(b *strings.Builder, blocks []config.BlockDoc) {
 	var names, acts []string
 	for _, d := range blocks {
-		names = append(names, fmt.Sprintf("[`%s`](#%s)", d.Name, anchor(header(d))))
+		names = append(names, fmt.Sprintf("[`%s`](#%s)", strings.TrimSpace(d.Name+" "+d.Kind), anchor(header(d))))
 	}
 	for _, a := range actions.All() {
 		acts = append(acts, fmt.Sprintf("[`%s`](#%s)", a.Name, anchor(actionHeader(a.Name))))
@@ -122,6 +124,9 @@ func contents(b *strings.Builder, blocks []config.BlockDoc) {
 // header is how a block is written: `plan "NAME"`.
 func header(d config.BlockDoc) string {
 	h := d.Name
+	if d.Kind != "" {
+		h += fmt.Sprintf(" %q", d.Kind)
+	}
 	for _, l := range d.Labels {
 		h += fmt.Sprintf(" %q", strings.ToUpper(l))
 	}

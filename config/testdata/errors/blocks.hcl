@@ -1,7 +1,7 @@
 projct "a" {} # ERROR: Unknown block
 matrix {} # ERROR: Block not allowed here
 dynamic "plan" {} # ERROR: Block not allowed here
-secret "ssh" "deploy" {} # ERROR: Not supported by this version
+secret "ssh" "deploy" {} # ERROR: Missing argument # ERROR: Missing hosts
 action "mine" {} # ERROR: Action without actions
 answer = 42 # ERROR: Unknown argument
 locals = {} # ERROR: Block written as argument
@@ -23,7 +23,7 @@ project "a" {
   limits {}
   limits {} # ERROR: Duplicate block
   plan "build" {
-    secrets = [] # ERROR: Not supported by this version
+    secrets = [] # ERROR: Argument not allowed here
     foreach = {} # ERROR: Unknown argument
     network { mode = "open" } # ERROR: Block not allowed here
     retry = 3 # ERROR: Block written as argument
@@ -34,7 +34,7 @@ project "a" {
     action "shell" { script = "true" }
   }
   post "out" {
-    network { allow = ["example.org:443"] } # ERROR: Not supported by this version
+    network { allow = ["example.org"] } # ERROR: Missing port
     action "shell" { script = "true" }
   }
 }

@@ -24,7 +24,7 @@ project "p" {
     action "shell" { script = plan.compile.artifacts } # ERROR: Unknown stage
     action "shell" { script = plan.out.artifacts } # ERROR: Unknown stage
     action "shell" { script = project.lib.plan.compile.artifacts }
-    action "shell" { script = secret.ssh.deploy } # ERROR: Not supported by this version
+    action "shell" { script = secret.ssh.deploy } # ERROR: Secret in a plan stage
     action "shell" { script = try(plan.nope.artifacts, "") } # ERROR: Unknown stage
     action "shel" { script = plan.nope.artifacts } # ERROR: Unknown action # ERROR: Unknown stage
     limits {
