@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,5 +149,23 @@ func nodeTitle(s *config.Stage) string {
 	if len(titles) == 0 {
 		return ""
 	}
-	return "(" + strings.Join(titles, ", ") + ")"
+	text := strings.Join(titles, ", ")
+	for i, a := range s.Allow {
+		if i == mostWords {
+			text += fmt.Sprintf(" and %d more", len(s.Allow)-mostWords)
+			break
+		}
+		text += pick(i == 0, "; reaches ", ", ") + a.String()
+	}
+	for i, name := range s.SecretAddresses() {
+		text += pick(i == 0, "; uses ", ", ") + name
+	}
+	return "(" + text + ")"
+}
+
+func pick(first bool, yes, no string) string {
+	if first {
+		return yes
+	}
+	return no
 }

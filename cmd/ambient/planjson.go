@@ -39,24 +39,30 @@ type retryJSON struct {
 }
 
 type stageJSON struct {
-	Stage   string            `json:"stage"` // "greet/plan.build"
-	Project string            `json:"project"`
-	Phase   config.Phase      `json:"phase"`
-	Name    string            `json:"name"`
-	Key     string            `json:"key,omitempty"`  // of an instance
-	Action  string            `json:"action"`         // "run", "reuse", "maybe" (one of these) or "skip"
-	Reason  string            `json:"reason"`         // why, and what it waits for before it runs
-	From    string            `json:"from,omitempty"` // the run whose result is reused
-	Image   imageJSON         `json:"image"`
-	Limits  limitsJSON        `json:"limits"`
-	Network string            `json:"network"`
-	Secrets []string          `json:"secrets"`
-	When    config.When       `json:"when"`
-	Retry   *retryJSON        `json:"retry,omitempty"`
-	Env     map[string]string `json:"env"`
-	Actions []actionJSON      `json:"actions"`
-	Needs   []edgeJSON        `json:"needs"`
-	Range   *rangeJSON        `json:"range"`
+	Stage   string       `json:"stage"` // "greet/plan.build"
+	Project string       `json:"project"`
+	Phase   config.Phase `json:"phase"`
+	Name    string       `json:"name"`
+	Key     string       `json:"key,omitempty"`  // of an instance
+	Action  string       `json:"action"`         // "run", "reuse", "maybe" (one of these) or "skip"
+	Reason  string       `json:"reason"`         // why, and what it waits for before it runs
+	From    string       `json:"from,omitempty"` // the run whose result is reused
+	Image   imageJSON    `json:"image"`
+	Limits  limitsJSON   `json:"limits"`
+	Network string       `json:"network"`
+	// Allow is there with network "allow" and "audit". Reach names the actions
+	// that bring more, which only the machine that runs the stage knows.
+	Allow      []allowJSON       `json:"allow,omitempty"`
+	Reach      []string          `json:"reach,omitempty"`
+	Trust      []string          `json:"trust,omitempty"` // files with certificate authorities
+	Secrets    []string          `json:"secrets"`
+	SecretUses []secretUseJSON   `json:"secret_uses,omitempty"`
+	When       config.When       `json:"when"`
+	Retry      *retryJSON        `json:"retry,omitempty"`
+	Env        map[string]string `json:"env"`
+	Actions    []actionJSON      `json:"actions"`
+	Needs      []edgeJSON        `json:"needs"`
+	Range      *rangeJSON        `json:"range"`
 }
 
 type imageJSON struct {
@@ -128,6 +134,9 @@ func stageToJSON(l *loaded, s *config.Stage, details bool) stageJSON {
 		Secrets: s.SecretAddresses(), Env: shownEnv(s),
 		When:    cmp.Or(s.When, config.WhenSuccess),
 		Actions: []actionJSON{}, Needs: []edgeJSON{}, Range: newRangeJSON(l.cfg.Dir, s.Range),
+	}
+	if details {
+		reachToJSON(&out, l.cfg, s)
 	}
 	if r := s.Retry; r != nil {
 		out.Retry = &retryJSON{r.Attempts, append([]string{}, r.On...), r.Delay.Seconds()}

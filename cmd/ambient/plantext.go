@@ -36,9 +36,8 @@ func stageText(c *console, s stageJSON) string {
 	rows := [][]string{
 		{"image", imageWords(s.Image)},
 		{"limits", limitsWords(s)},
-		{"network", safe(s.Network)},
-		{"secrets", listWords(s.Secrets)},
 	}
+	rows = append(append(rows, networkRows(s)...), secretRows(s)...)
 	if s.When != config.WhenSuccess {
 		rows = append(rows, []string{"when", safe(string(s.When))})
 	}

@@ -114,7 +114,7 @@ func evaluated(cfg *config.Config, hide func(string) string, stage func(*config.
 			return nil, err
 		}
 		for _, s := range p.Stages {
-			if err := add(s.ID.String(), stage(s)); err != nil {
+			if err := add(s.ID.String(), portable(stage(s), cfg.Dir)); err != nil {
 				return nil, err
 			}
 		}
