@@ -53,6 +53,7 @@ var siblings = map[string]struct {
 	"stages/fakerunner": {[]string{"config", "stages", "guest"}, "it stands for a runner without machines"},
 	"stages/runnertest": {[]string{"config", "stages", "actions", "guest"}, "it is the suite that every runner passes"},
 	"internal/vmtest":   {nil, "it runs the built program from outside"},
+	"internal/sshdtest": {nil, "it runs a server for tests"},
 	"runs":              {[]string{"config", "stages", "home"}, "the record is read without starting anything"},
 	"results":           {[]string{"config", "stages", "home"}, "what can be used again is judged without machines"},
 	"runner":            {[]string{"actions", "blockdev", "config", "guest", "guest/program", "home", "images", "images/apt", "qemuvm", "secrets", "source", "stages", "templates"}, "it is the glue below the command line"},
