@@ -40,6 +40,7 @@ var siblings = map[string]struct {
 	"qemuvm":            {nil, "it runs one machine and must not know what for"},
 	"blockdev":          {nil, "it reads what hostile guests wrote and must be judged alone"},
 	"secrets":           {nil, "what keeps secrets must be judged alone"},
+	"secrets/sshagent":  {[]string{"secrets"}, "what signs for hostile guests must be judged alone"},
 	"source":            {[]string{"home"}, "it lists and fetches files"},
 	"images":            {[]string{"home"}, "it fetches and builds images"},
 	"lsp":               {[]string{"config", "config/outline"}, "an editor checks and writes; it starts nothing"},
@@ -70,6 +71,8 @@ var foreign = []struct {
 }{
 	{"github.com/hashicorp/hcl/", []string{"config", "config/outline", "cmd/ambient"}, "the language can be exchanged or extended only while its library stays behind config and the renderer"},
 	{"github.com/zclconf/go-cty", []string{"config", "cmd/ambient"}, "values leave config as plain Go values"},
+	{"golang.org/x/crypto/ssh", []string{"secrets/sshagent"}, "who uses keys is decided in one place"},
+	{"filippo.io/age", []string{"secrets"}, "what is encrypted is read in one place"},
 	{"mvdan.cc/sh/", []string{"config/shell"}, "what a shell takes is decided in one place"},
 	{"github.com/mitchellh/cli", []string{"cmd/ambient"}, "the library is archived and must stay easy to replace"},
 }
