@@ -40,6 +40,10 @@ type Definition struct {
 	// such as a host without apt sources.
 	Reach func(args config.Args, host Host, tree Tree) ([]config.Allow, error)
 
+	// Reports returns the test reports to read when the stage's actions are over;
+	// nil: none.
+	Reports func(args config.Args) *guest.Reports
+
 	// SetEnv returns variables for the later actions of the stage; nil: none.
 	SetEnv func(args config.Args) map[string]string
 

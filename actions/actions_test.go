@@ -20,6 +20,7 @@ func TestSchemas(t *testing.T) {
 		"go_test",
 		"go_vet",
 		"http_get",
+		"junit",
 		"make",
 		"mkdir",
 		"pwd",

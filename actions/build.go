@@ -27,7 +27,11 @@ func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Actio
 			return nil, fmt.Errorf("action %s: %w", a.Name, err)
 		}
 		addEnv(steps, d.actionEnv(a.Args), env, later, a.Env)
-		all = append(all, guest.Action{Name: a.Name, Title: Title(a), Timeout: a.Timeout, Steps: steps})
+		one := guest.Action{Name: a.Name, Title: Title(a), Timeout: a.Timeout, Steps: steps}
+		if d.Reports != nil {
+			one.Reports = d.Reports(a.Args)
+		}
+		all = append(all, one)
 		if d.SetEnv != nil {
 			later = maps.Clone(later)
 			maps.Copy(later, d.SetEnv(a.Args))

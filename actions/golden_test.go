@@ -39,6 +39,7 @@ var goldens = []struct {
 	{"mkdir_absolute", "mkdir", values("pathname", "/ci/artifacts/x/")},
 	{"pwd", "pwd", values("dir", "sub")},
 	{"setenv", "setenv", values("set", map[string]string{"B": "2", "A": "1"})},
+	{"junit", "junit", values("files", []string{"out/**/*.xml", "/ci/artifacts/r.xml"}, "required", false)},
 	{"make", "make", values()},
 	{"make_all", "make", values("targets", []string{"all", "it's"}, "variables", map[string]string{"B": "x y", "A": "$(HOME)"},
 		"jobs", int64(3), "dir", "sub", "file", "GNUmakefile.ci")},
@@ -134,7 +135,11 @@ func readable(a guest.Action) any {
 		}
 		steps = append(steps, step)
 	}
-	return map[string]any{"name": a.Name, "title": a.Title, "steps": steps}
+	all := map[string]any{"name": a.Name, "title": a.Title, "steps": steps}
+	if a.Reports != nil {
+		all["reports"] = a.Reports
+	}
+	return all
 }
 
 func build(t *testing.T, name string, args config.Args, host Host) guest.Action {

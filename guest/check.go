@@ -8,7 +8,7 @@ package guest
 func (m Message) Check() error {
 	set := 0
 	for _, is := range []bool{m.Ready != nil, m.Started != nil, m.Finished != nil,
-		m.Warning != nil, m.Done != nil, m.Wake != nil, m.Start != nil, m.Stop != nil} {
+		m.Warning != nil, m.Report != nil, m.Done != nil, m.Wake != nil, m.Start != nil, m.Stop != nil} {
 		if is {
 			set++
 		}
@@ -21,6 +21,8 @@ func (m Message) Check() error {
 		return broken("action %d", m.Started.Action)
 	case m.Finished != nil:
 		return m.Finished.check()
+	case m.Report != nil:
+		return m.Report.check()
 	case m.Done != nil:
 		return m.Done.check()
 	case m.Start != nil && len(m.Start.Entropy) > 4096:

@@ -121,6 +121,7 @@ type Action struct {
 	Title   string        `json:"title"`             // for messages: "shell", "go_build ./..."
 	Timeout time.Duration `json:"timeout,omitempty"` // 0: only the stage's limit
 	Steps   []Step        `json:"steps"`
+	Reports *Reports      `json:"reports,omitempty"` // nil: none
 }
 
 // Step is exactly one of its fields.
@@ -182,6 +183,7 @@ type Message struct {
 	Started  *Started  `json:"started,omitempty"`
 	Finished *Finished `json:"finished,omitempty"`
 	Warning  *Warning  `json:"warning,omitempty"`
+	Report   *Report   `json:"report,omitempty"`
 	Done     *Done     `json:"done,omitempty"`
 	// From the host.
 	Wake  *Wake  `json:"wake,omitempty"`

@@ -40,6 +40,7 @@ type execution struct {
 	redact    secrets.Redactor
 
 	logTooLong atomic.Bool
+	reports    testReports
 
 	mu     sync.Mutex
 	result stages.Result // valid once over is closed, except Warnings
@@ -49,6 +50,7 @@ type execution struct {
 func newExecution(r *Runner, job *stages.Job, obs stages.Observer) *execution {
 	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{}),
 		redact: secrets.Redact(sensitiveValues(r.opts.Sensitive))}
+	x.reports.warn, x.reports.redact = x.warn, x.redact.Text
 	x.wanted, x.unwant = context.WithCancel(context.Background())
 	return x
 }
@@ -156,6 +158,7 @@ func (x *execution) supervise(ctx context.Context) {
 	}
 	collecting := time.Now()
 	x.collect(&r, story)
+	x.reports.judge(x.plan, &r)
 	x.times.Collect = time.Since(collecting)
 	x.finish(r)
 }
@@ -177,7 +180,7 @@ func (x *execution) talk() (story, time.Time) {
 	messages, broken := readControl(ctx, control, x.ready)
 	s := &session{
 		x: x, plan: x.plan, control: deadlined{control}, messages: messages, broken: broken,
-		gone: x.vm.Done(), trouble: x.trouble(ctx), stop: x.stop,
+		gone: x.vm.Done(), trouble: x.trouble(ctx), stop: x.stop, reports: &x.reports,
 	}
 	st := s.run(x.job.Stage.Limits.Timeout)
 	// A guest that is done has written its outputs and its log to the end: it

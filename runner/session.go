@@ -31,6 +31,7 @@ type session struct {
 	trouble  <-chan error    // QEMU reported that the machine can't go on
 	stop     <-chan string   // a stop… constant
 	story    story
+	reports  *testReports
 	booted   time.Time
 	running  int // index of the action that runs, -1
 	next     int // index of the next action
@@ -132,6 +133,11 @@ func (s *session) message(m guest.Message) (over bool, err error) {
 	case m.Warning != nil:
 		s.x.warn(clip(m.Warning.Text))
 		return false, nil
+	case m.Report != nil:
+		if s.running != -1 {
+			return false, errors.New("the guest broke the protocol: a test report while an action runs")
+		}
+		return false, s.reports.take(s.plan, m.Report)
 	case m.Done != nil:
 		s.done(m.Done)
 		return true, nil

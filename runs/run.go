@@ -130,7 +130,7 @@ func (r *Record) abandon(run *Run, reason string) {
 		switch {
 		case e.Type == stages.StageFinished:
 			lines[e.Stage] = stages.StageRecord{
-				Stage: e.Stage, Outcome: e.Outcome, Limit: e.Limit, Reason: e.Reason, Duration: e.Duration, From: e.From,
+				Stage: e.Stage, Outcome: e.Outcome, Limit: e.Limit, Reason: e.Reason, Duration: e.Duration, From: e.From, Tests: e.Tests,
 			}
 		case e.Stage != "" && lines[e.Stage].Outcome == "":
 			lines[e.Stage] = stages.StageRecord{Stage: e.Stage, Outcome: stages.Errored, Reason: reason}

@@ -46,6 +46,7 @@ func (r *run) stageFinished(i int) Event {
 	s := r.results[i]
 	e.Outcome, e.Limit, e.Reason = s.Result.Outcome, s.Result.Limit, s.Result.Reason
 	e.Exit, e.Signal, e.From = s.Result.Exit, s.Result.Signal, s.Result.From
+	e.Tests = s.Result.Tests
 	if s.Started.IsZero() {
 		return e
 	}

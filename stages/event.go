@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/reports"
 )
 
 // EventVersion is the version of the schema of Event as JSON. It is raised when
@@ -22,7 +23,7 @@ const (
 	StagePreparing EventType = "stage_preparing" // Text: what is done (an image is built, the source is packed)
 	StageDecided   EventType = "stage_decided"   // Text: why the stage runs and no earlier result is used
 	StageStarted   EventType = "stage_started"   // the machine runs; Text: how it was started
-	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times, From
+	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times, From, Tests
 	StageRetried   EventType = "stage_retried"   // an attempt ended and another follows; Outcome, Limit, Reason, Exit, Signal of the one that ended, Text
 	ActionStarted  EventType = "action_started"  // Action, Name
 	ActionFinished EventType = "action_finished" // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
@@ -54,6 +55,7 @@ type Event struct {
 	Stages   []StageRecord `json:"stages,omitempty"`
 	From     string        `json:"from,omitempty"` // the run whose result was reused
 	Secrets  []SecretUse   `json:"secrets,omitempty"`
+	Tests    *Tests        `json:"tests,omitempty"`
 
 	ID config.StageID `json:"-"`
 }
@@ -85,4 +87,9 @@ type StageRecord struct {
 	Output   string  `json:"output,omitempty"`   // digest of artifacts or deps
 	Bytes    int64   `json:"bytes,omitempty"`    // of that output
 	From     string  `json:"from,omitempty"`     // the run whose result was reused
+	Tests    *Tests  `json:"tests,omitempty"`
 }
+
+// Tests is what the test reports say that a stage's actions name. Its texts are
+// safe to show.
+type Tests = reports.Summary

@@ -70,6 +70,7 @@ func (s StageResult) Record() StageRecord {
 		Reason:   s.Result.Reason,
 		Duration: s.Duration.Seconds(),
 		From:     s.Result.From,
+		Tests:    s.Result.Tests,
 	}
 	if s.Result.Attempts > 1 {
 		r.Attempts = s.Result.Attempts

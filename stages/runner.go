@@ -66,6 +66,7 @@ type Result struct {
 	Output   *Data // artifacts, or the deps of a pre stage; nil: none
 	Times    Times
 	From     string // the run whose result this is, when Reused
+	Tests    *Tests // nil: there were no test reports. Nobody changes it.
 }
 
 // Times says where a stage's time went.

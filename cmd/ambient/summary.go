@@ -53,6 +53,7 @@ type summary struct {
 func (s summary) text(c *console) string {
 	var b strings.Builder
 	b.WriteString("\n" + columns(s.rows(c)))
+	b.WriteString(testsText(c, s.stages))
 	for _, st := range s.stages {
 		if wentWrong(st.Outcome) {
 			b.WriteString("\n" + s.failure(c, st))

@@ -82,6 +82,7 @@ func (w *worker) work(ctx context.Context) guest.Done {
 	}
 	w.endProcesses()
 	if done.Error == "" {
+		w.sendReports(ctx)
 		done.Outputs = w.packAll()
 	}
 	return done
