@@ -47,6 +47,11 @@ type Definition struct {
 	// SetEnv returns variables for the later actions of the stage; nil: none.
 	SetEnv func(args config.Args) map[string]string
 
+	// Path returns directories that come first in PATH, for the later actions of
+	// the stage and, when a pre stage has the action, for later plan stages.
+	// Nil: none.
+	Path func(args config.Args) []string
+
 	// Env returns the environment of the action itself; nil: none.
 	Env func(args config.Args) map[string]string
 }
@@ -60,6 +65,21 @@ type Host interface {
 	// the setting; an empty suite is that of the stage's image. The error says
 	// how to give one.
 	Debian(suite string) ([]DebianSource, error)
+	// Cargo says where crates come from.
+	Cargo() CargoSettings
+	// Rustup says where toolchains of Rust come from.
+	Rustup() RustupSettings
+	// Pip says where Python packages come from.
+	Pip() PipSettings
+	// Default returns the address of the registry that a tool uses when it is
+	// not configured ("cargo", "rustup" or "pip"), as the tool on this machine
+	// names it. Empty: it is not known here.
+	Default(tool string) string
+	// Document fetches what a registry says about itself, at most 16 MiB, in the
+	// media type accept. It is for registries that the host's tools are
+	// configured for or the configuration names, never for addresses that a file
+	// of the tree gave.
+	Document(address, accept string) ([]byte, error)
 }
 
 // Tree is the source tree of a stage's project, for reading.

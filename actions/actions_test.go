@@ -11,6 +11,14 @@ import (
 
 func TestSchemas(t *testing.T) {
 	names := []string{
+		"cargo_build",
+		"cargo_clippy",
+		"cargo_deny",
+		"cargo_doc",
+		"cargo_fetch",
+		"cargo_fmt",
+		"cargo_install",
+		"cargo_test",
 		"custom",
 		"deb",
 		"deb_get",
@@ -23,7 +31,11 @@ func TestSchemas(t *testing.T) {
 		"junit",
 		"make",
 		"mkdir",
+		"pip_get",
+		"pip_install",
 		"pwd",
+		"pytest",
+		"rustup",
 		"setenv",
 		"shell",
 	}

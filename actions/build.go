@@ -3,6 +3,8 @@ package actions
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/guest"
@@ -32,12 +34,39 @@ func Build(stage *config.Stage, env map[string]string, host Host) ([]guest.Actio
 			one.Reports = d.Reports(a.Args)
 		}
 		all = append(all, one)
-		if d.SetEnv != nil {
-			later = maps.Clone(later)
-			maps.Copy(later, d.SetEnv(a.Args))
-		}
+		later = d.later(a.Args, env, later)
 	}
 	return all, nil
+}
+
+// later returns the variables that the actions after this one find set, beside
+// those of the stage. It changes neither.
+func (d *Definition) later(args config.Args, stage, set map[string]string) map[string]string {
+	set = maps.Clone(set)
+	if d.SetEnv != nil {
+		maps.Copy(set, d.SetEnv(args))
+	}
+	if d.Path != nil {
+		now, ok := set["PATH"]
+		if !ok {
+			now = stage["PATH"]
+		}
+		set["PATH"] = d.PathBefore(args, now)
+	}
+	return set
+}
+
+// PathBefore returns the value of PATH with the action's directories before
+// those that it has.
+func (d *Definition) PathBefore(args config.Args, path string) string {
+	if d.Path == nil {
+		return path
+	}
+	dirs := d.Path(args)
+	if path != "" {
+		dirs = append(slices.Clone(dirs), path)
+	}
+	return strings.Join(dirs, ":")
 }
 
 // Title returns a short description of an action for logs.

@@ -25,6 +25,13 @@ var testHost = FixedHost{
 		{URI: "https://deb.example/debian", Suite: "bookworm", Components: []string{"main", "contrib"}},
 		{URI: "https://deb.example/security", Suite: "bookworm-security", Components: []string{"main"}},
 	},
+	CargoSettings: CargoSettings{
+		Index:      "sparse+https://crates.example/index/",
+		Registries: map[string]string{"corp": "sparse+https://corp.example/"},
+		Withheld:   []string{"crates.example"},
+	},
+	PipSettings: PipSettings{Index: "https://wheels.example/simple", Trusted: []string{"wheels.example"}},
+	Defaults:    map[string]string{"rustup": "https://rust.example"},
 }
 
 var goldens = []struct {
@@ -59,6 +66,23 @@ var goldens = []struct {
 	{"go_build_dir", "go_build", values("output", "bin/", "trimpath", false)},
 	{"go_build_bare", "go_build", values()},
 	{"go_test", "go_test", values("race", true, "args", []string{"-run=A B", "-v"}, "cgo", true)},
+	{"cargo_fetch", "cargo_fetch", values("dirs", []string{".", "tools/it's"})},
+	{"cargo_fetch_index", "cargo_fetch", values("index", "sparse+https://other.example/", "registries", map[string]string{"mine": "https://mine.example/git"}, "advisories", false)},
+	{"cargo_build", "cargo_build", values("packages", []string{"a"}, "features", []string{"x", "y"}, "default_features", false, "profile", "release", "target", "aarch64-unknown-linux-gnu", "all_targets", false)},
+	{"cargo_test", "cargo_test", values("dir", "sub", "args", []string{"--test-threads=1", "it's"})},
+	{"cargo_clippy", "cargo_clippy", values("all_features", true)},
+	{"cargo_clippy_warn", "cargo_clippy", values("deny_warnings", false)},
+	{"cargo_fmt", "cargo_fmt", values("dir", "sub")},
+	{"cargo_doc", "cargo_doc", values("output", "doc/api")},
+	{"cargo_doc_bare", "cargo_doc", values("deps", true)},
+	{"cargo_deny", "cargo_deny", values("checks", []string{"licenses", "advisories"})},
+	{"cargo_install", "cargo_install", values("dir", "cli", "output", "usr", "bins", []string{"a"})},
+	{"rustup", "rustup", values("channel", "1.85.0", "components", []string{"clippy"}, "target", []string{"wasm32-unknown-unknown"})},
+	{"pip_get", "pip_get", values("require_hashes", true, "constraints", []string{"c.txt"})},
+	{"pip_get_sdist", "pip_get", values("packages", []string{"pytest>=8,<9", "tox"}, "allow_sdist", true, "index", "https://other.example/simple")},
+	{"pip_install", "pip_install", values("project", "sub", "editable", true, "build_isolation", false, "system_site_packages", true, "packages", []string{"a>=1"})},
+	{"pip_install_bare", "pip_install", values()},
+	{"pytest", "pytest", values("paths", []string{"tests"}, "args", []string{"-k", "a b"}, "junit", "reports/py.xml", "dir", "sub")},
 	{"deb_get", "deb_get", values("packages", []string{"g++", "hello=2.10-3"})},
 	{"deb_get_source", "deb_get", values("sources", []string{"hello"}, "recommends", true, "suite", "bookworm", "retries", int64(0))},
 }

@@ -27,10 +27,11 @@ type GoSettings struct {
 // returns the Debian archives of a suite, that of the default image when suite
 // is empty; package images knows them.
 func NewHost(archives func(suite string) ([]DebianSource, error)) Host {
-	return &hostInfo{archives: archives, settings: sync.OnceValue(readGoSettings)}
+	return &hostInfo{hostTools: newHostTools(), archives: archives, settings: sync.OnceValue(readGoSettings)}
 }
 
 type hostInfo struct {
+	*hostTools
 	archives func(suite string) ([]DebianSource, error)
 	settings func() GoSettings
 }
@@ -79,7 +80,12 @@ func askGo() (map[string]string, error) {
 type FixedHost struct {
 	GoSettings GoSettings
 	// Archives are the same for every suite; none is an error.
-	Archives []DebianSource
+	Archives       []DebianSource
+	CargoSettings  CargoSettings
+	PipSettings    PipSettings
+	RustupSettings RustupSettings
+	Defaults       map[string]string // by tool
+	Documents      map[string]string // by address
 }
 
 // Go implements Host.
@@ -91,4 +97,24 @@ func (h FixedHost) Debian(suite string) ([]DebianSource, error) {
 		return nil, fmt.Errorf("no Debian archive is known on this machine")
 	}
 	return h.Archives, nil
+}
+
+// Cargo implements Host.
+func (h FixedHost) Cargo() CargoSettings { return h.CargoSettings }
+
+// Pip implements Host.
+func (h FixedHost) Pip() PipSettings { return h.PipSettings }
+
+// Rustup implements Host.
+func (h FixedHost) Rustup() RustupSettings { return h.RustupSettings }
+
+// Default implements Host.
+func (h FixedHost) Default(tool string) string { return h.Defaults[tool] }
+
+// Document implements Host.
+func (h FixedHost) Document(address, _ string) ([]byte, error) {
+	if d, ok := h.Documents[address]; ok {
+		return []byte(d), nil
+	}
+	return nil, fmt.Errorf("%s: not found", address)
 }

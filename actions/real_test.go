@@ -26,7 +26,7 @@ func newMachine(t *testing.T, source map[string]string) *machine {
 	m := &machine{t: t, root: t.TempDir(), env: map[string]string{
 		"PATH": os.Getenv("PATH"), "SSL_CERT_FILE": os.Getenv("SSL_CERT_FILE"), "HOME": "/nonexistent",
 	}}
-	for _, dir := range []string{guest.DirSource, guest.DirDeps, guest.DirArtifacts, "/tmp", "/var/tmp"} {
+	for _, dir := range []string{guest.DirSource, guest.DirDeps, guest.DirArtifacts, "/tmp", "/var/tmp", "/opt"} {
 		if err := os.MkdirAll(m.path(dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func (m *machine) path(p string) string { return filepath.Join(m.root, p) }
 
 // local replaces the guest's directories in a text by this host's.
 func (m *machine) local(s string) string {
-	for _, dir := range []string{guest.DirRoot, goScratch, debScratch} {
+	for _, dir := range []string{guest.DirRoot, goScratch, debScratch, cargoScratch, pipScratch, pipVenv} {
 		s = strings.ReplaceAll(s, dir+"/", m.path(dir)+"/")
 		s = strings.ReplaceAll(s, dir+"\n", m.path(dir)+"\n")
 		s = strings.ReplaceAll(s, dir+"\"", m.path(dir)+"\"")
@@ -79,6 +79,9 @@ func (m *machine) run(a guest.Action) (out string, failed int) {
 				m.t.Fatal(err)
 			}
 		case s.Write != nil:
+			if err := os.MkdirAll(filepath.Dir(m.path(s.Write.Path)), 0o755); err != nil {
+				m.t.Fatal(err)
+			}
 			if err := os.WriteFile(m.path(s.Write.Path), []byte(m.local(string(s.Write.Content))), 0o644); err != nil {
 				m.t.Fatal(err)
 			}

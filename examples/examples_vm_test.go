@@ -15,9 +15,10 @@ import (
 // Every directory here is an example that applies, and leaves what it promises.
 func TestVMExamples(t *testing.T) {
 	promised := map[string][]string{
-		"hello":     nil,
-		"c-project": {"gnu-hello/plan.build/usr/bin/hello", "gnu-hello/post.check/SHA256SUMS"},
-		"go-module": {"nearest/plan.build/nearest"},
+		"hello":           nil,
+		"c-project":       {"gnu-hello/plan.build/usr/bin/hello", "gnu-hello/post.check/SHA256SUMS"},
+		"go-module":       {"nearest/plan.build/nearest"},
+		"rust-and-pytest": {"roman/plan.build/bin/roman", "roman/plan.try/pytest.xml"},
 	}
 	dirs, err := filepath.Glob("*/ambient.hcl")
 	if err != nil || len(dirs) != len(promised) {

@@ -148,8 +148,13 @@ func (g *Graph) Env(id config.StageID) map[string]string {
 // addPlanEnv adds what a pre stage's actions add to later plan stages.
 func addPlanEnv(env map[string]string, s *config.Stage) {
 	for _, a := range s.Actions {
-		if d := actions.Lookup(a.Name); d != nil && d.PlanEnv != nil {
+		d := actions.Lookup(a.Name)
+		if d == nil {
+			continue
+		}
+		if d.PlanEnv != nil {
 			maps.Copy(env, d.PlanEnv(a.Args))
 		}
+		env["PATH"] = d.PathBefore(a.Args, env["PATH"])
 	}
 }
