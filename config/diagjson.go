@@ -5,7 +5,7 @@ type DiagnosticJSON struct {
 	Severity string    `json:"severity"` // "error" or "warning"
 	Summary  string    `json:"summary"`
 	Detail   string    `json:"detail,omitempty"`
-	File     string    `json:"file,omitempty"`
+	File     string    `json:"file,omitempty"` // or a directory, without start and end
 	Start    *Position `json:"start,omitempty"`
 	End      *Position `json:"end,omitempty"` // the first position after the range
 }
@@ -26,6 +26,8 @@ func DiagnosticsJSON(diags Diagnostics) []DiagnosticJSON {
 		j := DiagnosticJSON{Severity: severity(d), Summary: d.Summary, Detail: d.Detail}
 		if s := d.Subject; s != nil {
 			j.File = s.Filename
+		}
+		if s := d.Subject; s != nil && s.Start.Line > 0 {
 			j.Start = &Position{s.Start.Line, s.Start.Column, s.Start.Byte}
 			j.End = &Position{s.End.Line, s.End.Column, s.End.Byte}
 		}

@@ -111,10 +111,10 @@ func (l *loader) parseDir() {
 	names, err := l.fileNames()
 	switch {
 	case err != nil:
-		l.add(Errorf(fileRange(l.display), "Unreadable directory", "The directory can not be read: %s.", cause(err)))
+		l.add(Errorf(dirRange(l.display), "Unreadable directory", "The directory can not be read: %s.", cause(err)))
 		return
 	case len(names) == 0:
-		l.add(Errorf(fileRange(filepath.Join(l.display, FileName)), "No configuration", "There is no file %s and no file *.%s in this directory. The smallest %s is:\n\n%s", FileName, FileName, FileName, smallest))
+		l.add(Errorf(dirRange(l.display), "No configuration", "There is no file %s and no file *.%s in this directory. The smallest %s is:\n\n%s", FileName, FileName, FileName, smallest))
 		return
 	case len(names) > maxFiles:
 		l.add(Errorf(fileRange(filepath.Join(l.display, names[maxFiles])), "Too many files", "At most %d configuration files are read from a directory. Merge some.", maxFiles))
@@ -179,6 +179,9 @@ func syntaxErrors(diags Diagnostics) Diagnostics {
 func fileRange(name string) Range {
 	return Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
 }
+
+// dirRange is the place of what is wrong with a directory: it has no line.
+func dirRange(name string) Range { return Range{Filename: name} }
 
 // nesting counts how deep the parser and the evaluator would go, so that no file
 // can exhaust the stack: brackets and templates that are open, and operators in

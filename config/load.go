@@ -122,7 +122,7 @@ func (l *loader) read(spec *blockSpec, body *hclsyntax.Body, header Range) conte
 func (l *loader) open() bool {
 	root, err := os.OpenRoot(l.cfg.Dir)
 	if err != nil {
-		l.add(Errorf(fileRange(l.display), "Unreadable directory", "The directory can not be opened: %s. Give the directory of the configuration with -chdir=DIR.", cause(err)))
+		l.add(Errorf(dirRange(l.display), "Unreadable directory", "The directory can not be opened: %s. Give the directory of the configuration with -chdir=DIR.", cause(err)))
 		return false
 	}
 	l.root = root

@@ -66,6 +66,10 @@ const maxSnippet = 160
 
 // writeSnippet shows the first line of a range with the range marked below it.
 func writeSnippet(b *bytes.Buffer, c *Config, r Range, paint func(code, text string) string, code string) {
+	if r.Start.Line == 0 {
+		fmt.Fprintf(b, "  in the directory %s\n\n", printable(r.Filename))
+		return
+	}
 	fmt.Fprintf(b, "  on %s line %d%s:\n", printable(r.Filename), r.Start.Line, c.enclosing(r))
 	line, ok := c.sourceLine(r)
 	if !ok {

@@ -1,6 +1,9 @@
 package qemuvm
 
-import "runtime"
+import (
+	"cmp"
+	"runtime"
+)
 
 // Arch is the architecture of a guest, as QEMU names it.
 type Arch string
@@ -43,6 +46,10 @@ var platforms = map[Arch]platform{
 		pkg:     "qemu-system-arm",
 	},
 }
+
+// Package is Debian's package with QEMU for the architecture, "qemu-system" when
+// it is not one that can run guests.
+func (a Arch) Package() string { return cmp.Or(platforms[a].pkg, "qemu-system") }
 
 // HostArch is the architecture of this machine, or "" when it is not one that
 // can run guests.

@@ -62,7 +62,7 @@ func checkQEMU(ctx context.Context) Check {
 			return c
 		}
 	}
-	return Check{Name: "qemu", Status: CheckFail, Detail: err.Error(), Remedy: "install QEMU: apt-get install qemu-system-x86"}
+	return Check{Name: "qemu", Status: CheckFail, Detail: err.Error(), Remedy: "install QEMU: apt-get install " + qemuvm.HostArch().Package()}
 }
 
 func checkDisk(h *home.Home) Check {
@@ -189,7 +189,7 @@ func checkMachine(ctx context.Context, h *home.Home) []Check {
 func remedy(err error) string {
 	var missing *qemuvm.MissingError
 	if errors.As(err, &missing) {
-		return "apt-get install qemu-system-x86"
+		return "apt-get install " + qemuvm.HostArch().Package()
 	}
 	return "see the checks above"
 }

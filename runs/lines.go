@@ -22,7 +22,11 @@ const maxLine = 16 << 20
 // fileLines yields the whole lines of a file, without the newline; each is valid
 // until the next. A last line without a newline was cut short and is left out,
 // as are lines longer than maxLine. A file that does not exist has no lines.
-func fileLines(name string) iter.Seq2[[]byte, error] {
+func fileLines(name string) iter.Seq2[[]byte, error] { return linesAfter(name, new(int64)) }
+
+// linesAfter yields the lines of a file behind an offset in bytes, and moves the
+// offset behind each before it is yielded.
+func linesAfter(name string, offset *int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		f, err := os.Open(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -33,16 +37,22 @@ func fileLines(name string) iter.Seq2[[]byte, error] {
 			return
 		}
 		defer f.Close()
-		readLines(f, yield)
+		if _, err := f.Seek(*offset, io.SeekStart); err != nil {
+			yield(nil, err)
+			return
+		}
+		readLines(f, offset, yield)
 	}
 }
 
-func readLines(r io.Reader, yield func([]byte, error) bool) {
+func readLines(r io.Reader, offset *int64, yield func([]byte, error) bool) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	var line []byte
 	tooLong := false
+	read := *offset
 	for {
 		part, err := in.ReadSlice('\n')
+		read += int64(len(part))
 		if tooLong = tooLong || len(line)+len(part) > maxLine; !tooLong {
 			line = append(line, part...)
 		}
@@ -55,6 +65,7 @@ func readLines(r io.Reader, yield func([]byte, error) bool) {
 			yield(nil, err)
 			return
 		}
+		*offset = read
 		if !tooLong && !yield(bytes.TrimSuffix(line, []byte{'\n'}), nil) {
 			return
 		}
@@ -103,9 +114,13 @@ func ParseLine(s string) (l Line, ok bool) {
 
 // Lines yields a stage's build log so far. It skips lines that were cut short.
 // An error is yielded last.
-func (r *Run) Lines(s StageRecord) iter.Seq2[Line, error] {
+func (r *Run) Lines(s StageRecord) iter.Seq2[Line, error] { return r.LinesAfter(s, new(int64)) }
+
+// LinesAfter is Lines from an offset in bytes on, 0 at first. It moves the offset
+// behind each line, so that the next call yields what has come since.
+func (r *Run) LinesAfter(s StageRecord, offset *int64) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
-		for text, err := range fileLines(r.stageFile(s, buildLogFile)) {
+		for text, err := range linesAfter(r.stageFile(s, buildLogFile), offset) {
 			if err != nil {
 				yield(Line{}, err)
 				return

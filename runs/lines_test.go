@@ -1,6 +1,8 @@
 package runs
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +44,7 @@ func TestReadLines(t *testing.T) {
 		{"too long", "a\n" + big + "\nb\n", []string{"a", "b"}},
 	} {
 		var got []string
-		readLines(strings.NewReader(c.in), func(line []byte, err error) bool {
+		readLines(strings.NewReader(c.in), new(int64), func(line []byte, err error) bool {
 			got = append(got, string(line))
 			return err == nil
 		})
@@ -71,4 +73,34 @@ func FuzzLog(f *testing.F) {
 			t.Errorf("%q became %q", text, got)
 		}
 	})
+}
+
+// TestLinesAfter follows a file that grows: each line comes once, when it is
+// whole, and a line that is too long does not stop what comes behind it.
+func TestLinesAfter(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	offset := int64(0)
+	for _, step := range []struct{ add, want string }{
+		{"", ""}, {"a\nb", "a"}, {"", ""}, {"b\n\nc\n", "bb,,c"}, {strings.Repeat("x", maxLine+1), ""}, {"\nd\ne", "d"}, {"\n", "e"},
+	} {
+		f.WriteString(step.add)
+		var got []string
+		for line, err := range linesAfter(name, &offset) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(line))
+		}
+		if strings.Join(got, ",") != step.want {
+			t.Errorf("after %.10q: %q, want %q", step.add, got, step.want)
+		}
+	}
+	for line, err := range linesAfter(filepath.Join(t.TempDir(), "none"), &offset) {
+		t.Errorf("of no file: %q, %v", line, err)
+	}
 }

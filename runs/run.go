@@ -65,19 +65,24 @@ func stageMatches(stage, ref string) bool {
 
 // BuildLog opens a stage's build log: lines as Line.String writes them. It is
 // empty when the stage printed nothing. The caller closes it.
-func (r *Run) BuildLog(s StageRecord) (io.ReadCloser, error) { return r.openLog(s, buildLogFile) }
+func (r *Run) BuildLog(s StageRecord) (io.ReadSeekCloser, error) { return r.openLog(s, buildLogFile) }
 
 // Console opens a stage's console log: what the kernel said, raw bytes from the
 // guest. It is empty when the stage did not start. The caller closes it.
-func (r *Run) Console(s StageRecord) (io.ReadCloser, error) { return r.openLog(s, consoleFile) }
+func (r *Run) Console(s StageRecord) (io.ReadSeekCloser, error) { return r.openLog(s, consoleFile) }
 
-func (r *Run) openLog(s StageRecord, name string) (io.ReadCloser, error) {
+func (r *Run) openLog(s StageRecord, name string) (io.ReadSeekCloser, error) {
 	f, err := os.Open(r.stageFile(s, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return io.NopCloser(strings.NewReader("")), nil
+		return nothing{strings.NewReader("")}, nil
 	}
 	return f, err
 }
+
+// nothing is a file that is not there.
+type nothing struct{ *strings.Reader }
+
+func (nothing) Close() error { return nil }
 
 // Artifacts returns the path of a stage's artifacts, or of the deps of a pre
 // stage: a tar archive that the host wrote. It is "" when there is none.

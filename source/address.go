@@ -24,35 +24,6 @@ type remote struct {
 	subdir string   // the part of the tree that is wanted; may hold wildcards
 }
 
-// IsLocal reports whether address is a directory on this machine, and which,
-// as opposed to something to fetch. A relative address is below base. Like in
-// go-getter, an address without a scheme that is not a well-known host's
-// shorthand is a path; so is a file: URL that no getter is forced on.
-func IsLocal(address, base string) (abs string, ok bool) {
-	forced, _, isForced := strings.Cut(address, "::")
-	if isForced && !strings.ContainsAny(forced, "/.") {
-		return "", false
-	}
-	for _, host := range []string{"github.com/", "gitlab.com/", "bitbucket.org/"} {
-		if strings.HasPrefix(address, host) {
-			return "", false
-		}
-	}
-	if u, err := url.Parse(address); err == nil && u.Scheme != "" {
-		if u.Scheme == "file" && u.Host == "" && filepath.IsAbs(u.Path) {
-			return filepath.Clean(u.Path), true
-		}
-		return "", false
-	}
-	if _, found, _ := new(getter.GitDetector).Detect(address, ""); found {
-		return "", false
-	}
-	if filepath.IsAbs(address) {
-		return filepath.Clean(address), true
-	}
-	return filepath.Join(base, address), true
-}
-
 // parse understands an address, or says what is wrong with it. It has no
 // effects and asks nobody.
 func parse(address string) (*remote, error) {

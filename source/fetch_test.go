@@ -340,27 +340,3 @@ func TestErrorsHidePasswords(t *testing.T) {
 		}
 	}
 }
-
-func TestIsLocal(t *testing.T) {
-	tests := []struct {
-		address, want string
-		ok            bool
-	}{
-		{".", "/base", true},
-		{"../lib", "/lib", true},
-		{"sub/dir", "/base/sub/dir", true},
-		{"/abs/./x", "/abs/x", true},
-		{"file:///abs/x", "/abs/x", true},
-		{"git::file:///abs/x", "", false},
-		{"git::/abs/x", "", false},
-		{"https://example.org/x.tar", "", false},
-		{"git@example.org:x/y", "", false},
-		{"ssh://git@example.org/x", "", false},
-		{"github.com/x/y", "", false},
-	}
-	for _, tt := range tests {
-		if got, ok := IsLocal(tt.address, "/base"); ok != tt.ok || got != tt.want {
-			t.Errorf("%s: got %q, %v, want %q, %v", tt.address, got, ok, tt.want, tt.ok)
-		}
-	}
-}

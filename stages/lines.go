@@ -24,6 +24,7 @@ type LineWriter struct {
 
 	mu    sync.Mutex
 	parts map[lineKey][]byte
+	last  int // the latest action that wrote
 }
 
 type lineKey struct {
@@ -33,7 +34,7 @@ type lineKey struct {
 
 // NewLineWriter returns a LineWriter for a stage with that many actions.
 func NewLineWriter(obs Observer, id config.StageID, actions int) *LineWriter {
-	return &LineWriter{obs: obs, id: id, actions: actions, parts: map[lineKey][]byte{}}
+	return &LineWriter{obs: obs, id: id, actions: actions, parts: map[lineKey][]byte{}, last: -1}
 }
 
 // Write takes a piece of output. Action is its index, -1 (or any number that is
@@ -50,6 +51,10 @@ func (w *LineWriter) Write(t time.Time, action int, stream string, data []byte) 
 	key := lineKey{action, stream}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if action > w.last {
+		w.flush(0, action) // they are over, and so are their lines
+		w.last = action
+	}
 	part := w.parts[key]
 	for len(data) > 0 {
 		line, rest, whole := bytes.Cut(data, []byte{'\n'})
@@ -93,7 +98,15 @@ func (w *LineWriter) split(t time.Time, key lineKey, part []byte) []byte {
 func (w *LineWriter) Flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for action := -1; action < w.actions; action++ {
+	w.flush(-1, w.actions)
+}
+
+// flush emits what is left of the actions from one to before another.
+func (w *LineWriter) flush(from, to int) {
+	if len(w.parts) == 0 {
+		return
+	}
+	for action := from; action < to; action++ {
 		for _, stream := range []string{"system", "stdout", "stderr"} {
 			key := lineKey{action, stream}
 			if part := w.parts[key]; len(part) > 0 {

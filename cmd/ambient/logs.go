@@ -78,7 +78,7 @@ func (c logsCommand) run(opts logsOptions) error {
 	if err != nil {
 		return err
 	}
-	p := &logPrinter{logsCommand: c, opts: opts, seen: map[string]int{}}
+	p := &logPrinter{logsCommand: c, opts: opts, read: map[string]*int64{}}
 	if err := p.print(r); err != nil || !opts.follow {
 		return err
 	}
@@ -104,7 +104,7 @@ func (c logsCommand) run(opts logsOptions) error {
 type logPrinter struct {
 	logsCommand
 	opts logsOptions
-	seen map[string]int // lines by stage
+	read map[string]*int64 // bytes of its file, by stage
 }
 
 func (p *logPrinter) print(r *runs.Run) error {
@@ -113,16 +113,15 @@ func (p *logPrinter) print(r *runs.Run) error {
 		return &usageError{text: err.Error()}
 	}
 	for _, s := range found {
-		n := 0
-		for l, err := range p.lines(r, s) {
+		if p.read[s.Stage] == nil {
+			p.read[s.Stage] = new(int64)
+		}
+		for l, err := range p.lines(r, s, p.read[s.Stage]) {
 			if err != nil {
 				return err
 			}
-			if n++; n > p.seen[s.Stage] {
-				p.line(s, l, len(found) > 1)
-			}
+			p.line(s, l, len(found) > 1)
 		}
-		p.seen[s.Stage] = max(n, p.seen[s.Stage])
 	}
 	return nil
 }
@@ -160,16 +159,17 @@ func (p *logPrinter) line(s runs.StageRecord, l runs.Line, prefix bool) {
 	}
 }
 
-func (p *logPrinter) lines(r *runs.Run, s runs.StageRecord) iter.Seq2[runs.Line, error] {
+// lines yields what comes behind an offset in a file, and moves it.
+func (p *logPrinter) lines(r *runs.Run, s runs.StageRecord, offset *int64) iter.Seq2[runs.Line, error] {
 	if p.opts.console {
-		return consoleLines(r, s)
+		return consoleLines(r, s, offset)
 	}
-	return r.Lines(s)
+	return r.LinesAfter(s, offset)
 }
 
-// consoleLines yields the lines of a stage's console so far. While the run goes
+// consoleLines yields the lines of a stage's console behind an offset. While the run goes
 // on the last one is left out until it is whole.
-func consoleLines(r *runs.Run, s runs.StageRecord) iter.Seq2[runs.Line, error] {
+func consoleLines(r *runs.Run, s runs.StageRecord, offset *int64) iter.Seq2[runs.Line, error] {
 	return func(yield func(runs.Line, error) bool) {
 		f, err := r.Console(s)
 		if err != nil {
@@ -177,6 +177,10 @@ func consoleLines(r *runs.Run, s runs.StageRecord) iter.Seq2[runs.Line, error] {
 			return
 		}
 		defer f.Close()
+		if _, err := f.Seek(*offset, io.SeekStart); err != nil {
+			yield(runs.Line{}, err)
+			return
+		}
 		in := bufio.NewReaderSize(f, mostConsole)
 		for {
 			text, err := in.ReadSlice('\n')
@@ -188,6 +192,7 @@ func consoleLines(r *runs.Run, s runs.StageRecord) iter.Seq2[runs.Line, error] {
 			if !whole && (len(text) == 0 || r.Record().Outcome == runs.Running) {
 				return
 			}
+			*offset += int64(len(text))
 			l := runs.Line{Action: -1, Stream: streamConsole, Text: trimLine(text)}
 			if !yield(l, nil) || !whole {
 				return

@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/stages"
 )
 
 // planJSON is the form of `plan -json`. Version is raised when a field changes
@@ -15,7 +16,8 @@ type planJSON struct {
 	Stages   []stageJSON   `json:"stages"` // in the order in which they start
 }
 
-const planVersion = 1
+// planVersion is 2 since the stages of a phase are one entry of needs.
+const planVersion = 2
 
 type projectJSON struct {
 	Name    string       `json:"name"`
@@ -95,14 +97,15 @@ type actionJSON struct {
 }
 
 type edgeJSON struct {
-	Stage  string     `json:"stage"` // the stage it waits for
-	Kind   string     `json:"kind"`  // "phase", "after" or "artifacts"
-	Reason string     `json:"reason"`
-	Range  *rangeJSON `json:"range,omitempty"` // of the expression that says so
+	Stage  string       `json:"stage,omitempty"` // the stage it waits for
+	Phase  config.Phase `json:"phase,omitempty"` // with kind "phase": all stages of that phase of its project
+	Kind   string       `json:"kind"`            // "phase", "after" or "artifacts"
+	Reason string       `json:"reason"`
+	Range  *rangeJSON   `json:"range,omitempty"` // of the expression that says so
 }
 
-// planToJSON is the plan of a configuration, skipped stages included. The
-// reasons in needs are as many as pairs of stages and needed for details only.
+// planToJSON is the plan of a configuration, skipped stages included. Details
+// are what -detail shows beside the rest.
 func planToJSON(l *loaded, details bool) planJSON {
 	out := planJSON{Version: planVersion, Projects: []projectJSON{}, Stages: []stageJSON{}}
 	all := l.all()
@@ -147,8 +150,16 @@ func stageToJSON(l *loaded, s *config.Stage, details bool) stageJSON {
 	if !details {
 		return out
 	}
+	seen := map[config.Phase]bool{}
 	for _, e := range l.graph.Edges(s.ID) {
 		edge := edgeJSON{Stage: e.Needs.String(), Kind: string(e.Kind), Reason: e.Reason}
+		if e.Kind == stages.EdgePhase {
+			if seen[e.Needs.Phase] {
+				continue
+			}
+			seen[e.Needs.Phase] = true
+			edge.Stage, edge.Phase = "", e.Needs.Phase
+		}
 		if e.Range.Filename != "" {
 			edge.Range = newRangeJSON(l.cfg.Dir, e.Range)
 		}

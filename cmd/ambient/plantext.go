@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"github.com/ambient-ci/ambient/config"
-	"github.com/ambient-ci/ambient/stages"
 )
 
-// mostEdges bounds the stages that a plan lists as the reason for one kind of
-// waiting.
+// mostEdges bounds what is listed as needs of a stage of a run.
 const mostEdges = 8
 
 // planDetails renders everything that a plan knows, for people.
@@ -79,27 +77,27 @@ func unless(not bool, s string) string {
 	return s
 }
 
+// words are "greet/plan.build (its artifacts are an input)", and for a phase its
+// reason alone: "every pre of the project".
+func (e edgeJSON) words() string {
+	if e.Stage == "" {
+		return safe(e.Reason)
+	}
+	return fmt.Sprintf("%s (%s)", safe(e.Stage), safe(e.Reason))
+}
+
 // edgeRows says for which stages s waits, and why.
 func edgeRows(s stageJSON) []string {
 	if len(s.Needs) == 0 {
 		return []string{"nothing"}
 	}
 	var rows []string
-	phase := 0
 	for _, e := range s.Needs {
-		if e.Kind == string(stages.EdgePhase) {
-			if phase++; phase > mostEdges {
-				continue
-			}
-		}
-		why := safe(e.Reason)
+		row := e.words()
 		if e.Range != nil {
-			why += fmt.Sprintf(", %s:%d", safe(e.Range.File), e.Range.Line)
+			row = strings.TrimSuffix(row, ")") + fmt.Sprintf(", %s:%d)", safe(e.Range.File), e.Range.Line)
 		}
-		rows = append(rows, fmt.Sprintf("%s (%s)", safe(e.Stage), why))
-	}
-	if phase > mostEdges {
-		rows = append(rows, fmt.Sprintf("and %d more of that phase", phase-mostEdges))
+		rows = append(rows, row)
 	}
 	return rows
 }

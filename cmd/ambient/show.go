@@ -175,7 +175,7 @@ func shownStage(c *console, s runStageJSON) string {
 			rows = append(rows, []string{"", fmt.Sprintf("and %d more", len(s.Needs)-mostEdges)})
 			break
 		}
-		rows = append(rows, []string{unless(i > 0, "  needs"), fmt.Sprintf("%s (%s)", safe(e.Stage), safe(e.Reason))})
+		rows = append(rows, []string{unless(i > 0, "  needs"), e.words()})
 	}
 	if len(rows) == 0 {
 		return ""

@@ -76,7 +76,7 @@ func (s summary) rows(c *console) [][]string {
 			took = seconds(st.Duration)
 		}
 		reason := ""
-		if st.Outcome != stages.Succeeded {
+		if st.Outcome != stages.Succeeded && !wentWrong(st.Outcome) { // those are told of below
 			reason = safe(st.Reason)
 		}
 		rows = append(rows, []string{

@@ -75,11 +75,6 @@ func eventLines(c *console, e stages.Event) string {
 		return say("%s", strings.TrimSuffix("machine started, "+safe(e.Text), ", "))
 	case stages.ActionStarted:
 		return say("%s", actionWords(e))
-	case stages.ActionFinished:
-		if e.Outcome == stages.Succeeded {
-			return ""
-		}
-		return say("%s %s%s", actionWords(e), c.paint(outcomeInk(e.Outcome), outcomeWords(e.Outcome)), because(e.Reason))
 	case stages.StageFinished:
 		if e.Outcome == stages.Reused {
 			e.Duration = 0

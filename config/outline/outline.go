@@ -124,11 +124,6 @@ type Place struct {
 	Path []string
 }
 
-// Prefix returns the word up to the offset.
-func (o *Outline) Prefix(p Place, offset int) string {
-	return string(o.src[p.Word.Start:max(p.Word.Start, min(offset, p.Word.End))])
-}
-
 // At says what can be written at an offset.
 func (o *Outline) At(offset int) Place {
 	offset = min(max(offset, 0), len(o.src))

@@ -106,7 +106,7 @@ func TestAt(t *testing.T) {
 		offset := strings.Index(test.src, "|")
 		o := Parse([]byte(strings.Replace(test.src, "|", "", 1)))
 		p := o.At(offset)
-		got := fmt.Sprintf("%s %s %s", kinds[p.Kind], p.Block.Type.Text, strings.TrimPrefix(o.Prefix(p, offset), "\ufeff"))
+		got := fmt.Sprintf("%s %s %s", kinds[p.Kind], p.Block.Type.Text, strings.TrimPrefix(prefix(o, p, offset), "\ufeff"))
 		if p.Attr != nil {
 			got += " " + p.Attr.Name.Text
 		}
@@ -188,9 +188,13 @@ func FuzzParse(f *testing.F) {
 		}
 		p := o.At(offset)
 		check("word", p.Word)
-		o.Prefix(p, offset)
 		o.RefAt(offset)
 		o.BlockAt(offset)
 		o.AttrAt(offset)
 	})
+}
+
+// prefix returns the word at a place up to the offset.
+func prefix(o *Outline, p Place, offset int) string {
+	return string(o.src[p.Word.Start:max(p.Word.Start, min(offset, p.Word.End))])
 }
