@@ -39,6 +39,7 @@ var siblings = map[string]struct {
 	"config":            {nil, "the language knows neither machines nor actions, so that it can be checked anywhere"},
 	"qemuvm":            {nil, "it runs one machine and must not know what for"},
 	"blockdev":          {nil, "it reads what hostile guests wrote and must be judged alone"},
+	"egress":            {nil, "it judges what hostile guests send and must be judged alone"},
 	"secrets":           {nil, "what keeps secrets must be judged alone"},
 	"secrets/sshagent":  {[]string{"secrets"}, "what signs for hostile guests must be judged alone"},
 	"reports":           {nil, "it reads what hostile guests wrote and must be judged alone"},
@@ -74,6 +75,7 @@ var foreign = []struct {
 	{"github.com/zclconf/go-cty", []string{"config", "cmd/ambient"}, "values leave config as plain Go values"},
 	{"golang.org/x/crypto/ssh", []string{"secrets/sshagent"}, "who uses keys is decided in one place"},
 	{"filippo.io/age", []string{"secrets"}, "what is encrypted is read in one place"},
+	{"gvisor.dev/gvisor/", []string{"egress"}, "the network stack can be exchanged only while it stays behind the gateway"},
 	{"mvdan.cc/sh/", []string{"config/shell"}, "what a shell takes is decided in one place"},
 	{"github.com/mitchellh/cli", []string{"cmd/ambient"}, "the library is archived and must stay easy to replace"},
 }
