@@ -34,7 +34,7 @@ const (
 
 // entropyPause is when a stage gets its source of further entropy; Start brought
 // enough to begin with, and many stages end before.
-const entropyPause = time.Second
+const entropyPause = 3 * time.Second
 
 // late reports whether a module is such a driver.
 func late(path string) bool {

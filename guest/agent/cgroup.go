@@ -24,31 +24,56 @@ const (
 type cgroup struct {
 	root *os.Root
 	file *os.File // of the same directory, for clone3
+
+	// What the machine had when it was ready; to ask again in each that goes on
+	// from there would cost 2% of the time of a short stage.
+	tasks  int64
+	memory int64 // bytes
 }
 
-// makeCgroup makes the group.
-func makeCgroup() error {
+// makeCgroup makes the group and sets what does not depend on the plan.
+func makeCgroup() (*cgroup, error) {
 	if err := write(filepath.Join(cgroupRoot, "cgroup.subtree_control"), "+memory +pids"); err != nil {
-		return err
+		return nil, err
 	}
-	return os.Mkdir(filepath.Join(cgroupRoot, "stage"), 0o755)
-}
-
-// newCgroup opens the group and bounds its tasks and its memory.
-func newCgroup(reserve, pids int64) (*cgroup, error) {
 	dir := filepath.Join(cgroupRoot, "stage")
-	limits := [][2]string{
-		{"pids.max", strconv.FormatInt(taskLimit(pids), 10)},
-		{"memory.max", strconv.FormatInt(memoryLimit(reserve), 10)},
-		{"memory.oom.group", "0"},
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
 	}
-	for _, l := range limits {
-		if err := write(filepath.Join(dir, l[0]), l[1]); err != nil {
-			return nil, err
-		}
+	if err := write(filepath.Join(dir, "memory.oom.group"), "0"); err != nil {
+		return nil, err
 	}
 	_ = write(filepath.Join(dir, "memory.swap.max"), "0") // absent in a kernel without swap
-	return openCgroup(dir)
+	g, err := openCgroup(dir)
+	if err != nil {
+		return nil, err
+	}
+	g.tasks, g.memory = mostTasks(), meminfo("MemAvailable")
+	return g, nil
+}
+
+// bound sets the limits of the plan.
+func (g *cgroup) bound(reserve, pids int64) error {
+	limits := [][2]string{
+		{"pids.max", strconv.FormatInt(taskLimit(pids, g.tasks), 10)},
+		{"memory.max", strconv.FormatInt(memoryLimit(reserve, g.memory), 10)},
+	}
+	for _, l := range limits {
+		if err := g.write(l[0], l[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *cgroup) write(name, text string) error {
+	f, err := g.root.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(text)
+	return err
 }
 
 func openCgroup(dir string) (*cgroup, error) {
@@ -60,24 +85,25 @@ func openCgroup(dir string) (*cgroup, error) {
 	return &cgroup{root: root, file: file}, err
 }
 
-// taskLimit keeps the plan's limit below what the kernel itself can hold, so
-// that this program can always start a thread.
-func taskLimit(pids int64) int64 {
-	most := number("/proc/sys/kernel/threads-max") - spareTasks
+// mostTasks is what the kernel itself can hold, less some, so that this program
+// can always start a thread.
+func mostTasks() int64 { return number("/proc/sys/kernel/threads-max") - spareTasks }
+
+// taskLimit keeps the plan's limit below the most that there can be.
+func taskLimit(pids, most int64) int64 {
 	if pids <= 0 || pids > most {
 		return max(most, 16)
 	}
 	return pids
 }
 
-// memoryLimit is what actions may have: what is available now, before the first
-// of them, less the reserve. The kernel never picks PID 1 when memory is short,
+// memoryLimit is what actions may have: what was available before the first of
+// them, less the reserve. The kernel never picks PID 1 when memory is short,
 // and the actions inherit nothing that would protect them.
-func memoryLimit(reserve int64) int64 {
+func memoryLimit(reserve, available int64) int64 {
 	if reserve <= 0 {
 		reserve = defaultReserve
 	}
-	available := meminfo("MemAvailable")
 	return available - min(reserve, available/2)
 }
 
@@ -129,12 +155,7 @@ func (g *cgroup) counter(file, key string) int64 {
 // kill ends every process of the group and waits, within a bound, until they
 // are gone.
 func (g *cgroup) kill() error {
-	f, err := g.root.OpenFile("cgroup.kill", os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.WriteString("1"); err != nil {
+	if err := g.write("cgroup.kill", "1"); err != nil {
 		return err
 	}
 	for end := time.Now().Add(killLimit); g.counter("cgroup.events", "populated") > 0; {

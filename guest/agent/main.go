@@ -55,6 +55,7 @@ type machine struct {
 	log      *logger
 	disks    disks
 	layered  bool       // there is a writable layer
+	group    *cgroup    // of the actions; there when layered
 	failures chan error // panics of goroutines
 }
 
@@ -140,7 +141,7 @@ func (m *machine) layers() error {
 	if err := errors.Join(enterNewRoot(), makeDirs(), makeIdentityFiles(), loopback()); err != nil {
 		return err
 	}
-	if err := makeCgroup(); err != nil {
+	if m.group, err = makeCgroup(); err != nil {
 		return fmt.Errorf("control group: %w", err)
 	}
 	m.layered = true
@@ -261,12 +262,11 @@ func (m *machine) execFiles(start *guest.Start) (map[string][]byte, error) {
 
 // worker makes the worker of the machine's plan.
 func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, error) {
-	g, err := newCgroup(plan.MemoryReserve, plan.PIDs)
-	if err != nil {
+	if err := m.group.bound(plan.MemoryReserve, plan.PIDs); err != nil {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
 	w := &worker{root: "/", plan: plan, devices: m.disks.open, send: m.control.send, log: m.log,
-		procs: newProcs(), group: g, sweep: killEverything, mounts: true, client: newClient(nil), sleep: sleep,
+		procs: newProcs(), group: m.group, sweep: killEverything, mounts: true, client: newClient(nil), sleep: sleep,
 		guard: m.guard, now: time.Now}
 	if len(files[guest.PlanFile]) > largePlan {
 		debug.SetGCPercent(100) // the heap limit is too near to work at
