@@ -29,7 +29,7 @@ func init() {
 	rules = map[string]rule{
 		"shell":  {phases: anywhere, params: []string{"shell"}, make: makeShell},
 		"mkdir":  {phases: anywhere, params: []string{"pathname"}, make: makeMkdir},
-		"pwd":    {phases: anywhere, params: []string{"sourcedir"}, make: script("pwd\n")},
+		"pwd":    {phases: anywhere, params: []string{"sourcedir"}, make: makePwd},
 		"dummy":  {phases: anywhere, make: func(*converter, *stage, *item) *action { return newAction("dummy") }},
 		"setenv": {phases: anywhere, params: []string{"set"}},
 		"custom": {phases: inPlan, params: []string{"name", "args"}, make: makeCustom},
@@ -39,14 +39,14 @@ func init() {
 		"deb_get":  {phases: inPre, params: []string{"packages", "suite", "cert"}, make: makeDebGet},
 		"rustup":   {phases: inPre, params: []string{"channel", "target", "components", "profile"}, packages: []string{"ca-certificates", "rustup"}, make: makeRustup},
 
-		"cargo_fetch":   {phases: inPre, packages: []string{"ca-certificates", "cargo"}, make: cargo(cargoFetch)},
-		"cargo_fmt":     {phases: inPlan, packages: []string{"cargo", "rustfmt"}, make: cargo("cargo fmt --check\n")},
-		"cargo_clippy":  {phases: inPlan, packages: []string{"cargo", "rust-clippy"}, make: cargo("cargo clippy --offline --locked --workspace --all-targets --no-deps -- --deny warnings\n")},
+		"cargo_fetch":   {phases: inPre, packages: []string{"ca-certificates", "cargo"}, make: cargo},
+		"cargo_fmt":     {phases: inPlan, packages: []string{"cargo", "rustfmt"}, make: cargo},
+		"cargo_clippy":  {phases: inPlan, packages: []string{"cargo", "rust-clippy"}, make: cargo},
 		"cargo_deny":    {phases: inPlan, packages: []string{"cargo"}, make: makeCargoDeny},
-		"cargo_doc":     {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo doc --offline --locked --workspace\n")},
-		"cargo_build":   {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo build --offline --locked --workspace --all-targets\n")},
-		"cargo_test":    {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo test --offline --locked --workspace\n")},
-		"cargo_install": {phases: inPlan, packages: []string{"cargo"}, make: cargo("cargo install --offline --locked --path=. --root=\"$AMBIENT_ARTIFACTS\"\n")},
+		"cargo_doc":     {phases: inPlan, packages: []string{"cargo"}, make: cargo},
+		"cargo_build":   {phases: inPlan, packages: []string{"cargo"}, make: cargo},
+		"cargo_test":    {phases: inPlan, packages: []string{"cargo"}, make: cargo},
+		"cargo_install": {phases: inPlan, packages: []string{"cargo"}, make: cargo},
 
 		"deb": {phases: inPlan, params: []string{"packages"}, packages: []string{"build-essential", "debhelper", "dpkg-dev", "xz-utils"}, make: makeDeb},
 
@@ -84,12 +84,10 @@ func script(text string) func(*converter, *stage, *item) *action {
 	return func(*converter, *stage, *item) *action { return shell(text) }
 }
 
-// cargo is script for a project in Rust.
-func cargo(text string) func(*converter, *stage, *item) *action {
-	return func(_ *converter, s *stage, _ *item) *action {
-		s.project.rust = true
-		return shell(text)
-	}
+// cargo makes the action of the same name, which takes no arguments there.
+func cargo(_ *converter, s *stage, it *item) *action {
+	s.project.rust = true
+	return newAction(it.name)
 }
 
 func makeShell(c *converter, s *stage, it *item) *action {
@@ -98,6 +96,9 @@ func makeShell(c *converter, s *stage, it *item) *action {
 		return nil
 	}
 	s.need(packagesOf(text)...)
+	if strings.Contains(text, "CARGO_HOME") {
+		s.comment("Crates are in /ci/deps/cargo now, and CARGO_HOME says so already: leave it alone in the script.")
+	}
 	return shell(text)
 }
 
@@ -106,13 +107,18 @@ func makeMkdir(c *converter, s *stage, it *item) *action {
 	if !ok {
 		return nil
 	}
-	return shell("mkdir -p -- " + quote(path) + "\n")
+	return newAction("mkdir", "pathname", path)
 }
 
-func makeCargoDeny(_ *converter, s *stage, _ *item) *action {
-	s.project.rust = true
+// makePwd drops the source directory, which is where actions start here.
+func makePwd(_ *converter, _ *stage, it *item) *action {
+	take(it.fields, "sourcedir")
+	return newAction("pwd")
+}
+
+func makeCargoDeny(c *converter, s *stage, it *item) *action {
 	s.comment("The image must have cargo-deny, which may be no package of its Debian release.")
-	return shell("cargo deny --offline --locked --workspace check\n")
+	return cargo(c, s, it)
 }
 
 func makeCustom(c *converter, s *stage, it *item) *action {
@@ -141,29 +147,28 @@ func makeDebGet(c *converter, s *stage, it *item) *action {
 
 // makeRustup installs a toolchain where plan stages find it.
 func makeRustup(c *converter, s *stage, it *item) *action {
-	channel := c.optional(s, it, "channel")
-	if channel == "" {
-		channel = "stable"
-	}
 	s.project.rust, s.project.rustup = true, true
-	words := []string{"rustup toolchain install --no-self-update"}
-	if profile := c.optional(s, it, "profile"); profile != "" {
-		words = append(words, "--profile="+quote(profile))
+	a := newAction("rustup", "channel", "stable", "profile", "default") // what rustup means by itself
+	for _, name := range []string{"channel", "profile"} {
+		if text := c.optional(s, it, name); text != "" {
+			a.args.Values[name] = text
+		}
 	}
-	for _, component := range c.list(s, it, "components") {
-		words = append(words, "--component="+quote(component))
+	for _, name := range []string{"components", "target"} {
+		if list := c.list(s, it, name); len(list) > 0 {
+			a.args.Values[name] = list
+		}
 	}
-	for _, target := range c.list(s, it, "target") {
-		words = append(words, "--target="+quote(target))
-	}
-	words = append(words, "-- "+quote(channel))
-	return shell(strings.Join(words, " ") + "\nrustup default -- " + quote(channel) + "\n")
+	return a
 }
 
 func makeDeb(c *converter, s *stage, it *item) *action {
-	dir := c.optional(s, it, "packages")
 	s.comment("Building a package needs the Build-Depends of debian/control: add them to the packages of the image.")
-	return shell(strings.Replace(debBuild, "OUT", quote(strings.TrimPrefix(dir, "/")), 1))
+	a := newAction("deb", "source", true)
+	if dir := strings.Trim(c.optional(s, it, "packages"), "/"); dir != "" {
+		a.args.Values["packages"] = dir
+	}
+	return a
 }
 
 // setenv sets variables for the actions that follow.

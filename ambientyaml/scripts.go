@@ -5,21 +5,6 @@ import (
 	"strings"
 )
 
-// cargoFetch fetches crates as the Rust program does: on a copy without build
-// scripts and settings, so that nothing of the project can run.
-const cargoFetch = `# Only manifests and sources are copied, so that no code and no settings
-# of the project have a part in this.
-copy=$(mktemp -d)
-find . -type f \( -name Cargo.toml -o -name Cargo.lock -o -name '*.rs' ! -name build.rs \) -print0 |
-  tar -c --null -T - | tar -x -C "$copy"
-cd "$copy"
-if [ -e Cargo.lock ]; then
-  cargo fetch --locked
-else
-  cargo fetch
-fi
-`
-
 // npmGet fetches what a lock file of npm names.
 const npmGet = `lock=package-lock.json
 if [ -e npm-shrinkwrap.json ]; then lock=npm-shrinkwrap.json; fi
@@ -29,21 +14,6 @@ jq -r '[.. | objects | .resolved? | strings | select(test("^https?://"))] | uniq
     file=$(echo "$url" | sed -e 's,^[a-z]*://[^/]*/,,' -e 's,[?#].*,,' -e 's,/,_,g' -e 's,\.tgz$,,').tgz
     curl --fail --globoff --location --proto =http,https --retry 4 --silent --show-error -o "$AMBIENT_DEPS/npm/$file" "$url"
   done
-`
-
-// debBuild builds a Debian package from the source tree.
-const debBuild = `out="$AMBIENT_ARTIFACTS"/OUT
-name=$(dpkg-parsechangelog -S Source)
-version=$(dpkg-parsechangelog -S Version)
-upstream=$(echo "$version" | sed -e 's/^[0-9]*://' -e 's/-[^-]*$//')
-build=$(mktemp -d)
-cp -a . "$build/$name-$upstream"
-cd "$build"
-tar -cJf "$name"_"$upstream".orig.tar.xz --exclude="$name-$upstream/debian" --exclude="$name-$upstream/.git" "$name-$upstream"
-cd "$name-$upstream"
-dpkg-buildpackage -us -uc
-mkdir -p "$out"
-find "$build" -maxdepth 1 -type f -exec mv {} "$out" \;
 `
 
 // tools are programs that scripts call and the Debian packages that have them.

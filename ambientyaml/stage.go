@@ -84,7 +84,7 @@ func (s *stage) finish() {
 		return
 	}
 	isRustup := func(p part) bool {
-		return p.action != nil && strings.HasPrefix(p.action.args.String("script"), "rustup toolchain install ")
+		return p.action != nil && p.action.name == "rustup"
 	}
 	sort.SliceStable(s.parts, func(i, j int) bool { return isRustup(s.parts[i]) && !isRustup(s.parts[j]) })
 }

@@ -105,17 +105,13 @@ func (p *project) writeGit(w *writer) {
 	w.comment("  ", "The scripts call git, and this version of ambient hands the source over without .git.")
 }
 
-// writeEnv sets what the Rust program sets for Rust projects.
+// writeEnv sets where the Rust program lets cargo compile: scripts can rely on it.
 func (p *project) writeEnv(w *writer) {
 	if !p.rust {
 		return
 	}
 	w.line("  ", "env = {")
-	w.line("    ", `CARGO_HOME = "/ci/deps"`)
 	w.line("    ", `CARGO_TARGET_DIR = "/ci/cache"`)
-	if p.rustup {
-		w.line("    ", `RUSTUP_HOME = "/ci/deps/rustup"`)
-	}
 	w.line("  ", "}")
 }
 

@@ -48,10 +48,8 @@ project "sample" {
       }
     }
 
-    action "shell" {
-      script = <<-EOT
-        mkdir -p -- '/ci/artifacts/it'\''s here'
-      EOT
+    action "mkdir" {
+      pathname = "/ci/artifacts/it's here"
       env = {
         COUNT = "3"
         LANG  = "C.UTF-8"
@@ -69,8 +67,7 @@ project "sample" {
       }
     }
 
-    action "shell" {
-      script = "pwd"
+    action "pwd" {
       env = {
         COUNT = "3"
         EXTRA = "$${LANG}"

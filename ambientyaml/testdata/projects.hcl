@@ -42,21 +42,9 @@ project "hello-world" {
     }
 
     # Building a package needs the Build-Depends of debian/control: add them to the packages of the image.
-    action "shell" {
-      script = <<-EOT
-        out="$AMBIENT_ARTIFACTS"/debs
-        name=$(dpkg-parsechangelog -S Source)
-        version=$(dpkg-parsechangelog -S Version)
-        upstream=$(echo "$version" | sed -e 's/^[0-9]*://' -e 's/-[^-]*$//')
-        build=$(mktemp -d)
-        cp -a . "$build/$name-$upstream"
-        cd "$build"
-        tar -cJf "$name"_"$upstream".orig.tar.xz --exclude="$name-$upstream/debian" --exclude="$name-$upstream/.git" "$name-$upstream"
-        cd "$name-$upstream"
-        dpkg-buildpackage -us -uc
-        mkdir -p "$out"
-        find "$build" -maxdepth 1 -type f -exec mv {} "$out" \;
-      EOT
+    action "deb" {
+      packages = "debs"
+      source   = true
     }
   }
 
