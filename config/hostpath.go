@@ -50,9 +50,9 @@ func (l *loader) absolute(path string, at Range) (string, bool) {
 // trustSpec says which further certificate authorities stages trust.
 var trustSpec = &blockSpec{
 	Name: "trust",
-	Doc: "Certificate authorities that `pre` and `post` stages trust beside those that this machine trusts, such as a company's own. " +
+	Doc: "Certificate authorities that `pre` and `post` stages trust beside those that this machine trusts, such as a company's own. Of the files only certificates are used. " +
 		"At the top of a file for all of them, in a project for its own, in a stage for that one; all add up. " +
-		"They are put into the system's store and named by the usual variables. A `plan` stage has no network, and gets none.",
+		"They are in the machine's `/etc/ssl/certs/ca-certificates.crt`, which the usual variables name. A `plan` stage has no network, and gets none.",
 	Example: "trust {\n  ca_file = \"ci/company-ca.pem\"\n}",
 	Args: []argSpec{
 		{Name: "ca_file", Type: "string", Doc: "A file with certificates in PEM: a path on this machine, relative to the directory of the files; `~/` is your home."},

@@ -2,12 +2,8 @@ package runner
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
-	"syscall"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/stages"
@@ -47,9 +43,6 @@ func secretUse(s *config.Secret) []string {
 	return out
 }
 
-// maxTrust is the largest file with certificate authorities, in bytes.
-const maxTrust = 4 << 20
-
 // trustDigest hashes the content of files with certificate authorities. Where
 // they lie does not matter.
 func trustDigest(files []string) (string, error) {
@@ -60,26 +53,9 @@ func trustDigest(files []string) (string, error) {
 	for _, name := range files {
 		data, err := readTrust(name)
 		if err != nil {
-			return "", fmt.Errorf("trust: %w", err)
+			return "", fmt.Errorf("trust: %s: %w", name, err)
 		}
 		digests = append(digests, fmt.Sprintf("%x", sha256.Sum256(data)))
 	}
 	return hashJSON(digests), nil
-}
-
-// readTrust reads a file with certificate authorities.
-func readTrust(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is not a file", name))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxTrust+1))
-	if err == nil && len(data) > maxTrust {
-		err = fmt.Errorf("%s has more than %s", name, config.FormatSize(maxTrust))
-	}
-	return data, err
 }

@@ -168,7 +168,11 @@ const maxStartPlan = 64 << 10
 func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
 	var ca []byte
 	if x.plan.Trust {
-		if ca = hostCA(); len(ca) == 0 {
+		var err error
+		if ca, err = authorities(hostCA(), x.job.Stage.Trust); err != nil {
+			return blockdev.Archive{}, err
+		}
+		if len(ca) == 0 {
 			x.plan.Trust = false
 			x.warn("this host trusts no certificate authority, so the stage can not either: install the package ca-certificates")
 		}
