@@ -20,7 +20,7 @@ func options(file string) Options {
 func check(t *testing.T, hcl []byte) *config.Config {
 	t.Helper()
 	cfg, diags := config.Load(t.TempDir(), config.Options{
-		Actions: actions.Schemas(), Files: map[string][]byte{config.FileName: hcl}, SkipSourceCheck: true,
+		Actions: actions.Schemas(), Files: map[string][]byte{config.FileName: hcl}, SkipSourceCheck: true, Home: "/home/user",
 	})
 	for _, d := range diags {
 		t.Errorf("%v\n%s", d, hcl)
@@ -239,7 +239,7 @@ func FuzzConvert(f *testing.F) {
 			return
 		}
 		_, diags = config.Load(dir, config.Options{
-			Actions: actions.Schemas(), Files: map[string][]byte{config.FileName: hcl}, SkipSourceCheck: true,
+			Actions: actions.Schemas(), Files: map[string][]byte{config.FileName: hcl}, SkipSourceCheck: true, Home: "/home/user",
 		})
 		for _, d := range diags {
 			if !brokenScript(d) {

@@ -23,6 +23,7 @@ type project struct {
 	rust     bool
 	rustup   bool
 	git      bool
+	hosts    []string // to which it delivers by SSH
 }
 
 // settings are names in the Rust program's own settings, which hold no plans.

@@ -50,22 +50,23 @@ func init() {
 
 		"deb": {phases: inPlan, params: []string{"packages"}, packages: []string{"build-essential", "debhelper", "dpkg-dev", "xz-utils"}, make: makeDeb},
 
-		"rsync":  {never: noDelivery + ` by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"`},
-		"rsync2": {never: noDelivery + ` by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"`},
-		"dput":   {never: noDelivery + ` by dput: "dput HOST $AMBIENT_ARTIFACTS/*.changes"`},
-		"dput2":  {never: noDelivery + ` by dput: "dput HOST $AMBIENT_ARTIFACTS/*.changes"`},
+		"rsync":  {phases: inPost, params: []string{"artifacts", "rsync_target"}, make: makeRsync},
+		"rsync2": {phases: inPost, params: []string{"artifacts", "target"}, make: makeRsync},
+		"dput":   {phases: inPost, make: makeDput},
+		"dput2":  {phases: inPost, make: makeDput},
 
 		"tar_create":  {never: "it is internal to the Rust program; artifacts and the cache are packed without it."},
 		"tar_extract": {never: "it is internal to the Rust program; inputs are unpacked without it."},
 	}
 }
 
-const noDelivery = "there is no action for delivering yet, and no secret to log in with. Until then, get the files with \"ambient artifacts\" and deliver them"
-
 // why says why an action may stand in some phases only.
 func (r rule) why() string {
 	if len(r.phases) == 1 && r.phases[0] == config.Pre {
 		return "it needs a network, which only pre stages have."
+	}
+	if len(r.phases) == 1 && r.phases[0] == config.Post {
+		return "it delivers, which only post stages do."
 	}
 	return "it runs the project's code, which only plan stages do."
 }

@@ -19,6 +19,7 @@ type stage struct {
 	above   string            // the comment above it
 	pending []string          // comments for the next action
 	env     map[string]string // what setenv has set so far
+	keys    bool              // it uses the secret of its project
 }
 
 // stageNames are the names of the stages that the plans become.

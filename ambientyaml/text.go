@@ -59,6 +59,7 @@ func (p *project) write(w *writer) {
 	w.line("    ", "packages = %s", literal(p.debs()))
 	w.line("  ", "}")
 	w.line("", "}\n")
+	p.writeSecret(w)
 	w.comments("", p.comments)
 	w.line("", "project %q {", p.name)
 	if p.source != "" && p.source != "." {
@@ -142,10 +143,13 @@ func (s *stage) write(w *writer) {
 		return
 	}
 	w.line("  ", "%s %q {", s.phase, stageNames[s.phase])
+	if s.keys {
+		w.line("    ", "secrets = [secret.ssh.%s]", s.project.name)
+	}
 	env := s.common()
 	writeMap(w, "    ", env)
 	for i, p := range s.parts {
-		if i > 0 || len(env) > 0 {
+		if i > 0 || len(env) > 0 || s.keys {
 			w.b.WriteByte('\n')
 		}
 		w.comments("    ", p.comments)

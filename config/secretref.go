@@ -232,10 +232,13 @@ func (l *loader) checkTogether(at Range, all []*Secret) {
 		if path := s.Path(); path != "" {
 			take("the file "+path, s)
 		}
-		if s.Use() == UseVariable {
+		if s.Use() == UseVariable && s.Token.Variable != "" {
 			take("the variable "+s.Token.Variable, s)
 		}
 		for _, in := range injects(s) {
+			if in.Host == "" || in.Header == "" {
+				continue // wrong or not known
+			}
 			take(fmt.Sprintf("the header %s for %s", strings.ToLower(in.Header), in.Host), s)
 		}
 	}

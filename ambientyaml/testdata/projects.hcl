@@ -2,7 +2,13 @@
 # Not carried over: 6. Look for the comments with a line number, which is that of the YAML.
 
 # Line 33: the project nothing has no action that could be carried over.
-# Line 36: "rsync2": there is no action for delivering yet, and no secret to log in with. Until then, get the files with "ambient artifacts" and deliver them by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"
+# Line 36: "rsync2": where to deliver to is in the settings of the Rust program and not in this file. Declare the key, name it in the post stage, and say where to. Without that, get the files with "ambient artifacts".
+# secret "ssh" "deliver" {
+#   private_key = "~/.ssh/id_ed25519"
+#   hosts       = ["HOST"]
+# }
+# secrets = [secret.ssh.deliver]
+# action "rsync" { target = "HOST:DIRECTORY" }
 #   action: rsync2
 
 # Line 5: what is in the image is not known. A Debian image stands in for it: add the packages that are missing.
@@ -48,10 +54,25 @@ project "hello-world" {
     }
   }
 
-  # Line 22: "rsync": there is no action for delivering yet, and no secret to log in with. Until then, get the files with "ambient artifacts" and deliver them by rsync: "rsync -a --del $AMBIENT_ARTIFACTS/ TARGET/"
+  # Line 22: "rsync": where to deliver to is in the settings of the Rust program and not in this file. Declare the key, name it in the post stage, and say where to. Without that, get the files with "ambient artifacts".
+  # secret "ssh" "deliver" {
+  #   private_key = "~/.ssh/id_ed25519"
+  #   hosts       = ["HOST"]
+  # }
+  # secrets = [secret.ssh.deliver]
+  # action "rsync" { target = "HOST:DIRECTORY" }
   #   action: rsync
   #   artifacts: .
-  # Line 24: "dput": there is no action for delivering yet, and no secret to log in with. Until then, get the files with "ambient artifacts" and deliver them by dput: "dput HOST $AMBIENT_ARTIFACTS/*.changes"
+  # Line 24: "dput": where to deliver to is in the settings of the Rust program and not in this file. Declare the key, name it in the post stage, and say where to. Without that, get the files with "ambient artifacts".
+  # secret "ssh" "deliver" {
+  #   private_key = "~/.ssh/id_ed25519"
+  #   hosts       = ["HOST"]
+  # }
+  # secrets = [secret.ssh.deliver]
+  # action "dput" {
+  #   host     = "HOST"
+  #   incoming = "DIRECTORY"
+  # }
   #   action: dput
 }
 
