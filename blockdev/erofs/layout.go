@@ -1,0 +1,253 @@
+package erofs
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+	"strings"
+)
+
+// Sizes and numbers of the format.
+const (
+	magic       = 0xE0F5E1E2
+	superOffset = 1024
+	inodeSize   = 64
+	nidUnit     = 32 // bytes: an inode's number is its place among the inodes in these
+	direntSize  = 12
+
+	compatChecksum = 1 << 0 // the superblock has a checksum
+	compatTimes    = 1 << 1 // inodes have times
+
+	formatExtended = 1 << 0 // a 64-byte inode
+	formatInline   = 2 << 1 // the end of the data stands behind the inode
+)
+
+// xattrHeader is how many bytes fsck.erofs 1.5 reads behind every inode, also
+// where no extended attributes are and the image could end.
+const xattrHeader = 12
+
+// firstInode keeps the number 0 free, which readdir(3) may take for no file.
+const firstInode = 2 * nidUnit
+
+type dirent struct {
+	name string
+	node *inode
+	kind byte
+}
+
+// Close writes inodes and superblock. It returns the size of the image in bytes,
+// a multiple of BlockSize. The file is not forced to the disk.
+func (w *Writer) Close() (int64, error) {
+	if err := w.buf.Flush(); err != nil {
+		return 0, err
+	}
+	all := w.collect()
+	inodes := place(all)
+	meta := w.next
+	block := meta + blocksOf(inodes)
+	for _, n := range all {
+		if blocks := n.outside(); blocks > 0 {
+			n.block = block
+			block += blocks
+		}
+	}
+	if block > maxBlocks {
+		return 0, ErrTooLarge
+	}
+	data := make([]byte, (block-meta)*BlockSize)
+	for _, n := range all {
+		n.encode(data, meta)
+	}
+	if _, err := w.file.WriteAt(data, meta*BlockSize); err != nil {
+		return 0, err
+	}
+	if _, err := w.file.WriteAt(superblock(len(all), meta, block), 0); err != nil {
+		return 0, err
+	}
+	return block * BlockSize, w.file.Truncate(block * BlockSize)
+}
+
+// collect lists the inodes so that those of one directory stand together, sorts
+// the directories, and gives times to those without.
+func (w *Writer) collect() []*inode {
+	all := []*inode{w.root}
+	parents := map[*inode]*inode{w.root: w.root}
+	latest := int64(0)
+	for i := 0; i < len(all); i++ {
+		n := all[i]
+		if n.number = uint32(i + 1); !n.isDir() {
+			latest = max(latest, n.time)
+			continue
+		}
+		n.sort(parents[n])
+		for _, e := range n.sorted {
+			if e.name == "." || e.name == ".." || parents[e.node] != nil {
+				continue
+			}
+			parents[e.node] = n
+			all = append(all, e.node)
+		}
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		all[i].settle(latest)
+	}
+	return all
+}
+
+// sort orders the entries of a directory and counts its size.
+func (n *inode) sort(parent *inode) {
+	n.sorted = append(make([]dirent, 0, len(n.children)+2), dirent{".", n, 2}, dirent{"..", parent, 2})
+	for name, child := range n.children {
+		kind := byte(1)
+		switch child.mode & typeMask {
+		case typeDir:
+			kind = 2
+		case typeLink:
+			kind = 7
+		}
+		n.sorted = append(n.sorted, dirent{name, child, kind})
+	}
+	slices.SortFunc(n.sorted, func(a, b dirent) int { return strings.Compare(a.name, b.name) })
+	n.size = 0
+	for rest := n.sorted; len(rest) > 0; {
+		count, bytes := fitting(rest)
+		n.size += BlockSize
+		if rest = rest[count:]; len(rest) == 0 {
+			n.size += int64(bytes) - BlockSize
+		}
+	}
+}
+
+// fitting is how many entries go into one block of a directory, and their bytes.
+func fitting(entries []dirent) (count, bytes int) {
+	for _, e := range entries {
+		more := direntSize + len(e.name)
+		if bytes+more > BlockSize {
+			break
+		}
+		bytes += more
+		count++
+	}
+	return count, bytes
+}
+
+// settle gives a directory the latest time below it, if it has none; those below
+// are settled. Other files get their sizes.
+func (n *inode) settle(latest int64) {
+	switch {
+	case n.isDir() && n.time == 0:
+		for _, child := range n.children {
+			n.time = max(n.time, child.time)
+		}
+		if len(n.children) == 0 {
+			n.time = latest
+		}
+	case n.mode&typeMask == typeLink:
+		n.size = int64(len(n.target))
+	case n.mode&typeMask == typeFile:
+		n.size, n.block = n.content.Size, int64(n.content.Block)
+	}
+}
+
+// behind is how many bytes of a directory or link stand behind its inode: what
+// is more than whole blocks, if both fit into one block.
+func (n *inode) behind() int64 {
+	rest := n.size % BlockSize
+	if n.mode&typeMask == typeFile || rest > BlockSize-inodeSize {
+		return 0
+	}
+	return rest
+}
+
+// outside is how many blocks beside the inodes a directory or link needs.
+func (n *inode) outside() int64 {
+	if n.mode&typeMask == typeFile {
+		return 0
+	}
+	return blocksOf(n.size - n.behind())
+}
+
+// place gives every inode its offset and returns the bytes of all. An inode and
+// what stands behind it are in one block.
+func place(all []*inode) int64 {
+	offset := int64(firstInode)
+	for _, n := range all {
+		need := inodeSize + n.behind()
+		if offset%BlockSize+need > BlockSize {
+			offset = blocksOf(offset) * BlockSize
+		}
+		n.offset = offset
+		offset += (need + nidUnit - 1) / nidUnit * nidUnit
+	}
+	return offset + xattrHeader
+}
+
+func (n *inode) nid() uint64 { return uint64(n.offset / nidUnit) }
+
+// encode writes an inode, and a directory's or link's data, into the blocks from
+// meta on.
+func (n *inode) encode(data []byte, meta int64) {
+	format := uint16(formatExtended)
+	if n.behind() > 0 {
+		format |= formatInline
+	}
+	b, le := data[n.offset:], binary.LittleEndian
+	le.PutUint16(b[0:], format)
+	le.PutUint16(b[4:], n.mode)
+	le.PutUint64(b[8:], uint64(n.size))
+	le.PutUint32(b[16:], uint32(n.block))
+	le.PutUint32(b[20:], n.number)
+	le.PutUint64(b[32:], uint64(n.time))
+	le.PutUint32(b[44:], n.links)
+	if n.mode&typeMask == typeFile {
+		return
+	}
+	text := []byte(n.target)
+	if n.isDir() {
+		text = n.directory()
+	}
+	rest := len(text) - int(n.behind())
+	if n.outside() > 0 {
+		copy(data[(n.block-meta)*BlockSize:], text[:rest])
+	}
+	copy(b[inodeSize:], text[rest:])
+}
+
+// directory is the content of a directory: blocks with entries first and then
+// their names.
+func (n *inode) directory() []byte {
+	out := make([]byte, 0, n.size)
+	for rest := n.sorted; len(rest) > 0; {
+		count, bytes := fitting(rest)
+		offset := count * direntSize
+		for _, e := range rest[:count] {
+			out = binary.LittleEndian.AppendUint64(out, e.node.nid())
+			out = binary.LittleEndian.AppendUint16(out, uint16(offset))
+			out = append(out, e.kind, 0)
+			offset += len(e.name)
+		}
+		for _, e := range rest[:count] {
+			out = append(out, e.name...)
+		}
+		if rest = rest[count:]; len(rest) > 0 {
+			out = append(out, zeroes[:BlockSize-bytes]...)
+		}
+	}
+	return out
+}
+
+// superblock is block 0.
+func superblock(inodes int, meta, blocks int64) []byte {
+	block := make([]byte, BlockSize)
+	b, le := block[superOffset:], binary.LittleEndian
+	le.PutUint32(b[0:], magic)
+	le.PutUint32(b[8:], compatChecksum|compatTimes)
+	b[12] = 12 // BlockSize is 1<<12
+	le.PutUint16(b[14:], firstInode/nidUnit)
+	le.PutUint64(b[16:], uint64(inodes))
+	le.PutUint32(b[36:], uint32(blocks))
+	le.PutUint32(b[40:], uint32(meta))
+	// The kernel's CRC is not inverted at its end, Go's is.
+	le.PutUint32(b[4:], ^crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+	return block
+}
