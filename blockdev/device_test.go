@@ -136,7 +136,13 @@ func fullDisk(t *testing.T, big, out string) {
 		},
 		"ReadOutput": func() error { _, _, err := ReadOutput(ctx, packed, dest, Limits{}); return err },
 		"Merge": func() error {
-			_, err := Merge(ctx, dest, []Part{{Name: "a", Prefix: "a", Path: packed}}, 0)
+			f, err := os.Create(dest)
+			if err != nil {
+				return HostError(dest, err)
+			}
+			defer os.Remove(dest)
+			defer f.Close()
+			_, err = Merge(ctx, f, []Part{{Name: "a", Prefix: "a", Path: packed}}, 0)
 			return err
 		},
 		"Extract": func() error { _, err := Extract(ctx, packed, dest, ExtractOptions{}); return err },

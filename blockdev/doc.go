@@ -1,10 +1,10 @@
 // Package blockdev makes the files that a guest sees as block devices and
 // reads back those that it wrote.
 //
-// All data crosses as tar, raw on the device and padded with zeroes: inputs are
-// packed by PackTree, PackFiles and Merge, outputs are read by ReadOutput. What
-// a guest wrote is hostile. ReadOutput validates it and writes it anew, so that
-// everything else only ever sees archives in one canonical form:
+// What guests write crosses as tar, raw on the device and padded with zeroes, and
+// so does the little that is packed by PackTree and PackFiles. What a guest wrote
+// is hostile. ReadOutput validates it and writes it anew, so that everything else
+// only ever sees archives in one canonical form:
 //
 //   - names are relative, clean, slash-separated and unique, and a directory
 //     comes before what it holds; every directory is listed;
@@ -16,7 +16,11 @@
 //   - the size is a multiple of 512 bytes and at least MinSize; all zeroes is
 //     an archive with nothing in it.
 //
-// A file appears under its name only when it is whole. When the host has no
+// What stages read of it reaches them as file system images, which Merge makes of
+// canonical archives (see package erofs): a guest's kernel mounts nothing that
+// this package has not written.
+//
+// An archive appears under its name only when it is whole. When the host has no
 // room left the error is a FullError and nothing is left behind.
 package blockdev
 
@@ -106,7 +110,10 @@ func (e *FullError) Error() string {
 // Unwrap returns the cause.
 func (e *FullError) Unwrap() error { return e.Err }
 
-// hostError makes a FullError of err if it says that the host has no room.
+// HostError makes a FullError of err, which came from writing the file at path, if
+// it says that the host has no room.
+func HostError(path string, err error) error { return hostError(path, err) }
+
 func hostError(path string, err error) error {
 	var full *FullError
 	if err == nil || errors.As(err, &full) {

@@ -34,6 +34,10 @@ type Entry struct {
 // maxTime is the last time that a USTAR header can say: eleven octal digits.
 const maxTime = 1<<33 - 1
 
+// WholeSecond is a time as guests see it, in seconds since 1970: rounded up, so
+// that a file made after another never looks older to make or cargo.
+func WholeSecond(t time.Time) int64 { return wholeSecond(t).Unix() }
+
 // wholeSecond rounds up, so that a file made after another never looks older
 // to make or cargo, and stays within what USTAR can say.
 func wholeSecond(t time.Time) time.Time {

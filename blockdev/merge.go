@@ -3,14 +3,13 @@ package blockdev
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
+
+	"github.com/ambient-ci/ambient/blockdev/erofs"
 )
 
 // Part is an archive that goes into a union.
@@ -28,34 +27,28 @@ type merged struct {
 	sum  [sha256.Size]byte // of a regular file's content
 }
 
-// Merge writes the union of canonical archives to dest. The same path in two
-// parts is fine when both are directories, or when kind, mode and content are
-// equal; otherwise it is a ConflictError. Times are not compared: the first
-// part's stay. More than limit bytes is a TooLargeError; limit 0 means none.
-//
-// A single part without a prefix is not copied: dest becomes a hard link to
-// it, or where that can not be, the Path of the result is the part's own.
-func Merge(ctx context.Context, dest string, parts []Part, limit int64) (Archive, error) {
-	if len(parts) == 1 && parts[0].Prefix == "" {
-		return linkPart(ctx, dest, parts[0], limit)
-	}
-	w, err := newWriter(ctx, dest, "the union", limit, newTree())
-	if err != nil {
-		return Archive{}, err
-	}
-	defer w.Close()
-	m := &merger{w: w, parts: parts}
+// Merge writes the union of canonical archives as a file system image to out, an
+// empty file, and returns the image's size in bytes. The same path in two parts
+// is fine when both are directories, or when kind, mode and content are equal;
+// otherwise it is a ConflictError. Times are not compared: the first part's stay,
+// and directories without a time get the latest one below them. Contents of more
+// than limit bytes, in whole blocks, are a TooLargeError; limit 0 means none.
+func Merge(ctx context.Context, out *os.File, parts []Part, limit int64) (int64, error) {
+	m := &merger{tree: newTree(), image: erofs.NewWriter(out), limit: limit, parts: parts}
 	for i := range parts {
 		m.part = i
 		if err := m.addPart(ctx); err != nil {
-			return Archive{}, err
+			return 0, hostError(out.Name(), err)
 		}
 	}
-	return w.publish(false)
+	size, err := m.image.Close()
+	return size, hostError(out.Name(), err)
 }
 
 type merger struct {
-	w     *writer
+	tree  *tree
+	image *erofs.Writer
+	limit int64
 	parts []Part
 	part  int // index of the one that is read
 }
@@ -72,7 +65,7 @@ func (m *merger) addPart(ctx context.Context) error {
 	}
 	r, err := openReader(ctx, part.Path, trusted)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", part.Name, err)
 	}
 	defer r.Close()
 	for {
@@ -99,7 +92,7 @@ func (m *merger) add(e *Entry, content io.Reader) error {
 	if kind == HardLink {
 		kind = Regular
 	}
-	n, made, clash, _ := m.w.tree.place(e.Name, kind, func(_ string, n *node) error {
+	n, made, clash, _ := m.tree.place(e.Name, kind, func(_ string, n *node) error {
 		m.own(n)
 		return nil
 	})
@@ -110,8 +103,11 @@ func (m *merger) add(e *Entry, content io.Reader) error {
 		return m.write(e, n, content)
 	case n.kind != kind:
 		return m.conflict(e.Name, n)
+	case kind == Dir && n.written:
+		return nil
 	case kind == Dir:
-		return m.w.add(e, nil)
+		n.written = true
+		return m.put(e, nil)
 	}
 	same, err := m.same(e, n, content)
 	if err == nil && !same {
@@ -133,22 +129,44 @@ func (m *merger) conflict(path string, n *node) error {
 func (m *merger) write(e *Entry, n *node, content io.Reader) error {
 	m.own(n)
 	n.merged.mode, n.merged.link = e.Mode, e.Link
-	switch e.Kind {
-	case HardLink:
+	n.written = true
+	switch {
+	case e.Kind == HardLink:
 		n.merged = m.target(e)
-	case Regular:
+	case e.Kind == Regular && len(m.parts) > 1:
 		sum := sha256.New()
-		err := m.w.add(e, io.TeeReader(content, sum))
+		err := m.put(e, io.TeeReader(content, sum))
 		sum.Sum(n.merged.sum[:0])
 		return err
 	}
-	return m.w.add(e, nil)
+	return m.put(e, content)
+}
+
+// put adds an entry to the image.
+func (m *merger) put(e *Entry, content io.Reader) error {
+	attr := erofs.Attr{Mode: e.Mode, Time: e.ModTime.Unix()}
+	switch e.Kind {
+	case Dir:
+		return m.image.Dir(e.Name, attr)
+	case Symlink:
+		return m.image.Symlink(e.Name, e.Link, attr)
+	case HardLink:
+		return m.image.Link(e.Name, e.Link)
+	}
+	if size := m.image.Used() + e.Size; m.limit > 0 && size > m.limit {
+		return &TooLargeError{What: "the union", Limit: m.limit, Size: size}
+	}
+	where, err := m.image.Content(content, e.Size)
+	if err != nil {
+		return err
+	}
+	return m.image.File(e.Name, attr, where)
 }
 
 // target returns what is known of the file that a hard link shares. Its mode
 // and link are those of a file, owned by this part.
 func (m *merger) target(e *Entry) *merged {
-	t := *m.w.tree.find(e.Link).merged
+	t := *m.tree.find(e.Link).merged
 	t.part = m.part
 	return &t
 }
@@ -166,67 +184,4 @@ func (m *merger) same(e *Entry, n *node, content io.Reader) (bool, error) {
 		return false, err
 	}
 	return [sha256.Size]byte(sum.Sum(nil)) == n.merged.sum && e.Mode == n.merged.mode, nil
-}
-
-// linkPart gives a part a second name after reading it once.
-func linkPart(ctx context.Context, dest string, part Part, limit int64) (Archive, error) {
-	a, err := inspect(ctx, part.Path)
-	if err != nil {
-		return Archive{}, fmt.Errorf("%s: %w", part.Name, err)
-	}
-	if limit > 0 && a.Size > limit {
-		return Archive{}, &TooLargeError{What: "the union", Limit: limit, Size: a.Size}
-	}
-	if err := linkOver(part.Path, dest); err == nil {
-		a.Path = dest
-	}
-	return a, nil
-}
-
-// inspect counts and hashes an archive that this package made.
-func inspect(ctx context.Context, path string) (Archive, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Archive{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return Archive{}, err
-	}
-	sum := sha256.New()
-	r := newReader(ctx, io.TeeReader(f, sum), info.Size(), trusted)
-	a := Archive{Path: path, Size: info.Size()}
-	for {
-		_, err := r.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return Archive{}, err
-		}
-		a.Entries++
-	}
-	if _, err := io.Copy(io.Discard, &r.src); err != nil {
-		return Archive{}, err
-	}
-	a.Digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
-	return a, nil
-}
-
-// linkOver makes dest a hard link to path, also if dest exists.
-func linkOver(path, dest string) error {
-	if err := os.Link(path, dest); !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	dir, err := os.MkdirTemp(filepath.Dir(dest), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	temp := filepath.Join(dir, "link")
-	if err := os.Link(path, temp); err != nil {
-		return err
-	}
-	return os.Rename(temp, dest)
 }

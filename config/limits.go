@@ -33,7 +33,7 @@ var limitRows = []limitRow{
 		func(l *Limits) int64 { return int64(l.CPUs) }, func(l *Limits, n int64) { l.CPUs = int(n) }},
 	{"memory", limitSize, 128 << 20, 4 << 40, "Memory of the machine.",
 		func(l *Limits) int64 { return l.Memory }, func(l *Limits, n int64) { l.Memory = n }},
-	{"disk", limitSize, 64 << 20, 16 << 40, "What the stage can write, the source and its inputs included.",
+	{"disk", limitSize, 64 << 20, 16 << 40, "What the stage can write. What it reads takes no room there, but may not be larger either.",
 		func(l *Limits) int64 { return l.Disk }, func(l *Limits, n int64) { l.Disk = n }},
 	{"timeout", limitDuration, int64(time.Second), int64(7 * 24 * time.Hour), "How long the stage may take.",
 		func(l *Limits) int64 { return int64(l.Timeout) }, func(l *Limits, n int64) { l.Timeout = time.Duration(n) }},

@@ -21,7 +21,7 @@ import (
 )
 
 // ProtocolVersion is raised whenever either side would misunderstand the other.
-const ProtocolVersion = 2
+const ProtocolVersion = 3
 
 // ProgramParameter is the kernel parameter that carries the digest of the guest
 // program, which the guest repeats in Ready: ambient.program=sha256:….
@@ -41,10 +41,10 @@ const (
 	SerialRoot      = "root"      // the image: EROFS, read-only
 	SerialScratch   = "scratch"   // the writable layer: an empty ext4 made by the host
 	SerialExec      = "exec"      // tar: plan.json and the files it names, read-only
-	SerialSource    = "src"       // tar: the source tree, read-only
-	SerialSources   = "sources"   // tar: further source trees of the project, each below its name, read-only
-	SerialDeps      = "deps"      // tar: what the pre stages fetched, read-only
-	SerialInputs    = "inputs"    // tar: artifacts of other stages, read-only
+	SerialSource    = "src"       // EROFS: the source tree, read-only
+	SerialSources   = "sources"   // EROFS: further source trees of the project, each below its name, read-only
+	SerialDeps      = "deps"      // EROFS: what the pre stages fetched, read-only
+	SerialInputs    = "inputs"    // EROFS: artifacts of other stages, read-only
 	SerialSecrets   = "secrets"   // tar: files of the secrets a stage names, read-only
 	SerialCache     = "cache"     // tar: the cache of the last run, read-only
 	SerialCacheOut  = "cache-out" // written by the guest: the next cache
@@ -90,12 +90,14 @@ type Plan struct {
 	PIDs          int64 `json:"pids"`
 }
 
-// Input is a tar device and the directory it is unpacked into. An empty device
-// (all zeroes) gives an empty directory.
+// Input is a device and the directory where its content is to be: a tar archive,
+// which is unpacked there, or a file system image, which is mounted. An empty tar
+// device (all zeroes) gives an empty directory.
 type Input struct {
-	Serial   string `json:"serial"` // empty: there is nothing to unpack
+	Serial   string `json:"serial"` // empty: there is no content
 	Dir      string `json:"dir"`
-	ReadOnly bool   `json:"read_only,omitempty"` // remounted read-only and noexec once unpacked
+	Image    bool   `json:"image,omitempty"`     // EROFS; tar if not
+	ReadOnly bool   `json:"read_only,omitempty"` // mounted read-only and noexec; an image that is not has a writable layer above it
 	Optional bool   `json:"optional,omitempty"`  // an unreadable archive is a warning and an empty directory
 }
 

@@ -69,6 +69,9 @@ func (h *Home) Sources() string { return filepath.Join(h.cache, "sources") }
 // read, so that unchanged ones are not read again.
 func (h *Home) SourceIndexes() string { return filepath.Join(h.cache, "source-indexes") }
 
+// Inputs holds file system images of source trees and of archives, by content.
+func (h *Home) Inputs() string { return filepath.Join(h.cache, "inputs") }
+
 // Results holds what stages made, by what they saw, to be used again.
 func (h *Home) Results() string { return filepath.Join(h.state, "results") }
 

@@ -1,7 +1,6 @@
 package planfile
 
 import (
-	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -115,55 +114,4 @@ func fileKind(mode fs.FileMode) Kind {
 		return Program
 	}
 	return File
-}
-
-// ReadArchive returns the entries of a tar archive, which must be one that the
-// host wrote. Directories that a file lies in are left out, as they are in a
-// list of files.
-func ReadArchive(r io.Reader) ([]Entry, error) {
-	var entries []Entry
-	for tr := tar.NewReader(r); ; {
-		h, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			return leaves(sorted(entries)), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		e := Entry{Path: Name(strings.TrimSuffix(h.Name, "/"))}
-		sum := sha256.New()
-		switch h.Typeflag {
-		case tar.TypeDir:
-			e.Kind = Directory
-		case tar.TypeSymlink:
-			e.Kind = Link
-			io.WriteString(sum, h.Linkname)
-		case tar.TypeReg:
-			e.Kind = fileKind(fs.FileMode(h.Mode))
-			if _, err := io.Copy(sum, tr); err != nil {
-				return nil, err
-			}
-		default:
-			return nil, fmt.Errorf("%s is neither a file nor a directory nor a link", e.Path)
-		}
-		if e.Kind != Directory {
-			e.SHA256 = hex.EncodeToString(sum.Sum(nil))
-		}
-		entries = append(entries, e)
-	}
-}
-
-// leaves leaves out directories that hold something.
-func leaves(entries []Entry) []Entry {
-	inner := map[Name]bool{}
-	for _, e := range entries {
-		for i := strings.LastIndexByte(string(e.Path), '/'); i > 0; i = strings.LastIndexByte(string(e.Path)[:i], '/') {
-			dir := e.Path[:i]
-			if inner[dir] {
-				break
-			}
-			inner[dir] = true
-		}
-	}
-	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Kind == Directory && inner[e.Path] })
 }

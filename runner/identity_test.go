@@ -13,6 +13,7 @@ import (
 	"github.com/ambient-ci/ambient/actions"
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/inputs"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -21,12 +22,13 @@ type scene struct {
 	t              *testing.T
 	job            *stages.Job
 	dir            string
+	home           *home.Home
 	image, program string // empty: not built
 	host           actions.FixedHost
 }
 
 func newScene(t *testing.T) *scene {
-	s := &scene{t: t, dir: t.TempDir(), image: "sha256:i", program: "sha256:p"}
+	s := &scene{t: t, dir: t.TempDir(), home: home.At(t.TempDir()), image: "sha256:i", program: "sha256:p"}
 	s.write("go.sum", "sum")
 	s.write("main.go", "main")
 	stage := &config.Stage{
@@ -54,7 +56,7 @@ func (s *scene) write(name, text string) {
 }
 
 func (s *scene) identifier() *Identifier {
-	d := NewIdentifier(home.At(s.t.TempDir()))
+	d := NewIdentifier(s.home)
 	d.Image = func(*config.Image) (string, bool, error) { return s.image, s.image != "", nil }
 	d.Program = func() (string, bool, error) { return s.program, s.program != "", nil }
 	d.Host = s.host
@@ -239,6 +241,14 @@ func TestIdentityThatIsNotKnown(t *testing.T) {
 	}
 }
 
+// makeImage does what a runner does before the first stage, which may fail.
+func (s *scene) makeImage(d *Identifier) {
+	r := &Runner{home: s.home, inputs: inputs.Open(s.home), sources: map[string]*sourceOnce{}, opts: Options{Identifier: d}}
+	if image, err := r.source(s.t.Context(), s.job.Project); err == nil {
+		image.Close()
+	}
+}
+
 // TestConfirm changes things between the look and the end of the stage.
 func TestConfirm(t *testing.T) {
 	tests := []struct {
@@ -246,18 +256,23 @@ func TestConfirm(t *testing.T) {
 		change func(*scene, *Identifier)
 		want   bool
 	}{
-		{"nothing", func(s *scene, d *Identifier) { d.packed(t.Context(), s.job.Project.Source) }, true},
-		{"the source, before it is packed", func(s *scene, d *Identifier) {
+		{"nothing", func(s *scene, d *Identifier) { s.makeImage(d) }, true},
+		{"the source, before its image is made", func(s *scene, d *Identifier) {
 			s.write("main.go", "edited")
-			d.packed(t.Context(), s.job.Project.Source)
+			s.makeImage(d)
 		}, false},
-		{"the source, after it was packed", func(s *scene, d *Identifier) {
-			d.packed(t.Context(), s.job.Project.Source)
+		{"the source, after its image was made", func(s *scene, d *Identifier) {
+			s.makeImage(d)
 			s.write("main.go", "edited")
+		}, true},
+		{"the source, whose image was made before", func(s *scene, d *Identifier) {
+			s.makeImage(s.identifier())
+			s.write("main.go", "edited")
+			s.makeImage(d)
 		}, true},
 		{"the source is gone", func(s *scene, d *Identifier) {
 			os.RemoveAll(s.dir)
-			d.packed(t.Context(), s.job.Project.Source)
+			s.makeImage(d)
 		}, false},
 		{"the image", func(s *scene, d *Identifier) { s.image = "sha256:j" }, false},
 		{"the image goes", func(s *scene, d *Identifier) { s.image = "" }, false},

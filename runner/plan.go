@@ -55,19 +55,19 @@ func memoryReserve(memory int64) int64 { return max(32<<20, memory/16) }
 // planInputs is the table of the design: what each phase reads, and how.
 func planInputs(phase config.Phase) []guest.Input {
 	inputs := []guest.Input{
-		{Serial: guest.SerialSource, Dir: guest.DirSource, ReadOnly: phase != config.Plan},
-		{Serial: guest.SerialSources, Dir: guest.DirSources, ReadOnly: phase != config.Plan},
-		{Serial: guest.SerialInputs, Dir: guest.DirInputs, ReadOnly: phase != config.Plan},
+		{Serial: guest.SerialSource, Dir: guest.DirSource, Image: true, ReadOnly: phase != config.Plan},
+		{Serial: guest.SerialSources, Dir: guest.DirSources, Image: true, ReadOnly: phase != config.Plan},
+		{Serial: guest.SerialInputs, Dir: guest.DirInputs, Image: true, ReadOnly: phase != config.Plan},
 		{Serial: guest.SerialSecrets, Dir: guest.DirSecrets},
 	}
 	if phase == config.Plan {
 		inputs = append(inputs,
-			guest.Input{Serial: guest.SerialDeps, Dir: guest.DirDeps},
+			guest.Input{Serial: guest.SerialDeps, Dir: guest.DirDeps, Image: true},
 			guest.Input{Serial: guest.SerialCache, Dir: guest.DirCache, Optional: true})
 	}
 	if phase == config.Post {
 		// The union of what the plan stages made.
-		inputs = append(inputs, guest.Input{Serial: guest.SerialDeps, Dir: guest.DirArtifacts, ReadOnly: true})
+		inputs = append(inputs, guest.Input{Serial: guest.SerialDeps, Dir: guest.DirArtifacts, Image: true, ReadOnly: true})
 	}
 	return inputs
 }

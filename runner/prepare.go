@@ -9,6 +9,7 @@ import (
 
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/guest"
+	"github.com/ambient-ci/ambient/inputs"
 	"github.com/ambient-ci/ambient/qemuvm"
 	"github.com/ambient-ci/ambient/stages"
 )
@@ -53,7 +54,7 @@ func (x *execution) devices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	siblings, err := x.siblings(ctx)
+	siblings, err := x.runner.siblings(ctx, x.job.Project)
 	if err != nil {
 		return err
 	}
@@ -61,20 +62,35 @@ func (x *execution) devices(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	inputs, err := x.inputs(ctx)
+	artifacts, err := x.artifacts(ctx)
 	if err != nil {
 		return err
 	}
 	limits := x.job.Stage.Limits
-	if total := src.Size + siblings.Size + deps.Size + inputs.Size; total > limits.Disk {
+	var total int64
+	paths := map[string]string{}
+	for serial, image := range map[string]*inputs.Image{
+		guest.SerialSource: src, guest.SerialSources: siblings, guest.SerialDeps: deps, guest.SerialInputs: artifacts,
+	} {
+		if image != nil {
+			paths[serial] = image.Path
+			total += image.Size
+			continue
+		}
+		paths[serial] = x.device(serial)
+		if err := blockdev.Empty(paths[serial]); err != nil {
+			return err
+		}
+		x.leave(serial)
+	}
+	if total > limits.Disk {
 		return &blockdev.TooLargeError{What: "what the stage reads", Limit: limits.Disk, Size: total}
 	}
 	cache := x.cacheIn()
-	x.leave(guest.SerialSecrets, true)
-	x.leave(guest.SerialSources, siblings.Size == 0)
-	x.leave(guest.SerialDeps, deps.Size == 0)
-	x.leave(guest.SerialInputs, inputs.Size == 0)
-	x.leave(guest.SerialCache, cache == x.device(guest.SerialCache))
+	x.leave(guest.SerialSecrets)
+	if cache == x.device(guest.SerialCache) {
+		x.leave(guest.SerialCache)
+	}
 	exec, err := x.exec(ctx)
 	if err != nil {
 		return err
@@ -92,10 +108,10 @@ func (x *execution) devices(ctx context.Context) error {
 		{Serial: guest.SerialRoot, Path: x.base.root, ReadOnly: true},
 		{Serial: guest.SerialScratch, Path: x.device(guest.SerialScratch)},
 		{Serial: guest.SerialExec, Path: exec.Path, ReadOnly: true},
-		{Serial: guest.SerialSource, Path: src.Path, ReadOnly: true},
-		{Serial: guest.SerialSources, Path: siblings.Path, ReadOnly: true},
-		{Serial: guest.SerialDeps, Path: deps.Path, ReadOnly: true},
-		{Serial: guest.SerialInputs, Path: inputs.Path, ReadOnly: true},
+		{Serial: guest.SerialSource, Path: paths[guest.SerialSource], ReadOnly: true},
+		{Serial: guest.SerialSources, Path: paths[guest.SerialSources], ReadOnly: true},
+		{Serial: guest.SerialDeps, Path: paths[guest.SerialDeps], ReadOnly: true},
+		{Serial: guest.SerialInputs, Path: paths[guest.SerialInputs], ReadOnly: true},
 		{Serial: guest.SerialSecrets, Path: x.device(guest.SerialSecrets), ReadOnly: true},
 		{Serial: guest.SerialCache, Path: cache, ReadOnly: true},
 		{Serial: guest.SerialCacheOut, Path: x.device(guest.SerialCacheOut)},
@@ -105,9 +121,9 @@ func (x *execution) devices(ctx context.Context) error {
 }
 
 // leave tells the guest not to look at an empty device: each costs time.
-func (x *execution) leave(serial string, empty bool) {
+func (x *execution) leave(serial string) {
 	for i := range x.plan.Inputs {
-		if empty && x.plan.Inputs[i].Serial == serial {
+		if x.plan.Inputs[i].Serial == serial {
 			x.plan.Inputs[i].Serial = ""
 		}
 	}
@@ -130,34 +146,38 @@ func deviceSize(limit int64) int64 {
 	return max((limit+sector-1)/sector*sector, blockdev.MinSize)
 }
 
-// union is one archive of several, at their own paths.
-func (x *execution) union(ctx context.Context, serial string, data []stages.Data) (blockdev.Archive, error) {
-	parts := make([]blockdev.Part, len(data))
+// union is one image of several archives, at their own paths, nil for none.
+func (x *execution) union(ctx context.Context, serial string, data []stages.Data) (*inputs.Image, error) {
+	parts := make([]inputs.Part, len(data))
 	for i, d := range data {
-		parts[i] = blockdev.Part{Name: d.From.String(), Path: d.Path}
+		parts[i] = part(d, "")
 	}
 	return x.merge(ctx, serial, parts)
 }
 
-// inputs is one archive of the artifacts of other stages, each below its name.
-func (x *execution) inputs(ctx context.Context) (blockdev.Archive, error) {
-	parts := make([]blockdev.Part, len(x.job.Inputs))
+// artifacts is one image of the artifacts of other stages, each below its name.
+func (x *execution) artifacts(ctx context.Context) (*inputs.Image, error) {
+	parts := make([]inputs.Part, len(x.job.Inputs))
 	for i, d := range x.job.Inputs {
-		parts[i] = blockdev.Part{Name: d.From.String(), Prefix: inputPrefix(d.From), Path: d.Path}
+		parts[i] = part(d, inputPrefix(d.From))
 	}
 	return x.merge(ctx, guest.SerialInputs, parts)
 }
 
-func (x *execution) merge(ctx context.Context, serial string, parts []blockdev.Part) (blockdev.Archive, error) {
-	path := x.device(serial)
+func part(d stages.Data, prefix string) inputs.Part {
+	return inputs.Part{Part: blockdev.Part{Name: d.From.String(), Prefix: prefix, Path: d.Path}, Digest: d.Digest}
+}
+
+func (x *execution) merge(ctx context.Context, serial string, parts []inputs.Part) (*inputs.Image, error) {
 	if len(parts) == 0 {
-		return blockdev.Archive{Path: path}, blockdev.Empty(path)
+		return nil, nil
 	}
-	archive, err := blockdev.Merge(ctx, path, parts, x.job.Stage.Limits.Disk)
+	image, err := x.runner.inputs.Union(ctx, parts, x.job.Stage.Limits.Disk)
 	if err != nil {
-		return archive, fmt.Errorf("its %s: %w", serial, err)
+		return nil, fmt.Errorf("its %s: %w", serial, err)
 	}
-	return archive, nil
+	x.close = append(x.close, func() { image.Close() })
+	return image, nil
 }
 
 // maxStartPlan is the size in bytes up to which a plan goes into a message.

@@ -21,6 +21,7 @@ import (
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/images"
+	"github.com/ambient-ci/ambient/inputs"
 	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
 	"github.com/ambient-ci/ambient/templates"
@@ -37,9 +38,9 @@ type Options struct {
 	// Identifier has worked out what the stages see, and is told of what they are
 	// given; nil: nobody wants to know.
 	Identifier *Identifier
-	// CheckSource is asked about every source tree, packed into the archive that
-	// the guests get; its error is that of every stage. Nil: everything is right.
-	CheckSource func(src config.Source, archive string) error
+	// CheckSource is asked about every source tree that guests get; its error is
+	// that of every stage. Nil: everything is right.
+	CheckSource func(src config.Source, tree *source.Tree) error
 	// NoTemplates boots every machine.
 	NoTemplates bool
 	// Sensitive are texts that nothing may show that leaves a stage.
@@ -52,6 +53,7 @@ type Runner struct {
 	home      *home.Home
 	store     *images.Store
 	templates *templates.Store
+	inputs    *inputs.Store
 	work      string
 	release   func()
 	host      actions.Host
@@ -59,7 +61,7 @@ type Runner struct {
 
 	mu      sync.Mutex
 	count   int
-	sources map[string]*sourceOnce // by project
+	sources map[string]*sourceOnce // by project and kind
 }
 
 // New makes a Runner. It starts nothing and fetches nothing, but removes what
@@ -73,6 +75,7 @@ func New(opts Options) (*Runner, error) {
 		opts: opts, home: opts.Home, work: work, release: release,
 		store:     images.Open(opts.Home),
 		templates: templates.Open(opts.Home),
+		inputs:    inputs.Open(opts.Home),
 		sources:   map[string]*sourceOnce{},
 	}
 	r.host = hostInfo()
@@ -82,6 +85,13 @@ func New(opts Options) (*Runner, error) {
 // Close removes the devices of all stages. Call it when every execution is
 // closed.
 func (r *Runner) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, once := range r.sources {
+		if once.image != nil {
+			once.image.Close()
+		}
+	}
 	r.release()
 	return nil
 }
@@ -154,7 +164,7 @@ func (x *execution) users(err error) (stages.Result, bool) {
 	var fetch *source.FetchError
 	switch {
 	case errors.As(err, &large):
-		return end(r, stages.Failed, "disk", fmt.Sprintf("%v; its inputs must fit its disk of %s (disk in the limits block)",
+		return end(r, stages.Failed, "disk", fmt.Sprintf("%v; what a stage reads may not be larger than its disk of %s (disk in the limits block)",
 			err, config.FormatSize(x.job.Stage.Limits.Disk))), true
 	case errors.As(err, &fetch) && !fetch.Final:
 		return r, false

@@ -11,6 +11,7 @@ import (
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/inputs"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -24,7 +25,8 @@ func TestSourceLargerThanEveryDisk(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "hole"), 1<<40-1<<20); err != nil {
 		t.Fatal(err)
 	}
-	r := &Runner{home: home.At(t.TempDir()), work: t.TempDir(), sources: map[string]*sourceOnce{}}
+	h := home.At(t.TempDir())
+	r := &Runner{home: h, inputs: inputs.Open(h), sources: map[string]*sourceOnce{}}
 	p := &config.Project{Name: "p", Source: config.Source{Address: dir, Local: true}}
 	for _, disk := range []int64{1 << 30, 4 << 30} {
 		p.Stages = append(p.Stages, &config.Stage{Limits: config.Limits{Disk: disk}})

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
 	"github.com/ambient-ci/ambient/config"
@@ -15,8 +14,7 @@ type treeOnce struct {
 	mu      sync.Mutex
 	tree    *source.Tree
 	dir     string
-	limit   int64
-	changed bool // it was packed and was another one then
+	changed bool // what stages see is another one
 }
 
 func (d *Identifier) once(src config.Source) *treeOnce {
@@ -52,7 +50,7 @@ func (d *Identifier) tree(ctx context.Context, src config.Source, limit int64) (
 	if err != nil {
 		return nil, err
 	}
-	t.tree, t.dir, t.limit = tree, dir, limit
+	t.tree, t.dir = tree, dir
 	return tree, nil
 }
 
@@ -60,39 +58,19 @@ func (d *Identifier) scan(ctx context.Context, dir string, limit int64) (*source
 	return source.Scan(ctx, dir, source.ScanOptions{Home: d.home, ReadOnly: d.Look, Limit: limit})
 }
 
-// dir returns the directory of a source that was looked at, "" if none was.
-func (d *Identifier) dir(src config.Source) string {
-	if d == nil {
-		return ""
+// treeAgain looks at a tree whose files changed before the image that guests get
+// was made of them: what the run knows of it is not what its stages see.
+func (d *Identifier) treeAgain(ctx context.Context, src config.Source, limit int64) (*source.Tree, error) {
+	known, err := d.tree(ctx, src, limit)
+	if err != nil {
+		return nil, err
 	}
 	t := d.once(src)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.dir
-}
-
-// before looks at a tree that will be packed. What is wrong with it, packing will
-// find as well.
-func (d *Identifier) before(ctx context.Context, src config.Source, limit int64) {
-	if d != nil {
-		d.tree(ctx, src, limit)
-	}
-}
-
-// packed looks at a tree again once the archive that guests get is made of it:
-// only if it is still the same is it known what they see.
-func (d *Identifier) packed(ctx context.Context, src config.Source) {
-	if d == nil {
-		return
-	}
-	t := d.once(src)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.tree == nil {
-		return
-	}
-	again, err := d.scan(ctx, t.dir, t.limit)
-	t.changed = t.changed || err != nil || again.Digest != t.tree.Digest
+	again, err := d.scan(ctx, t.dir, limit)
+	t.changed = t.changed || err != nil || again.Digest != known.Digest
+	return again, err
 }
 
 // Confirm implements stages.Identifier.
@@ -118,20 +96,4 @@ func (d *Identifier) Confirm(job *stages.Job) bool {
 		}
 	}
 	return true
-}
-
-// sourceDir is the directory of a source, which is fetched if need be. Where it
-// was looked at before, it is the same.
-func (r *Runner) sourceDir(ctx context.Context, p *config.Project) (string, error) {
-	if p.Source.Local {
-		return p.Source.Address, nil
-	}
-	if dir := r.opts.Identifier.dir(p.Source); dir != "" {
-		return dir, nil
-	}
-	dir, err := source.Fetch(ctx, r.home, p.Source.Address)
-	if err != nil {
-		return "", fmt.Errorf("source of project %s: %w", p.Name, err)
-	}
-	return dir, nil
 }

@@ -25,23 +25,44 @@ type Tree struct {
 	// contents, as a guest sees them: of a mode only whether the owner may
 	// execute, and no times.
 	Digest string
-	files  []entry // sorted by path
+	root   string // absolute, without symbolic links
+	files  []File // sorted by path
 }
 
-// entry is one file of a tree.
-type entry struct {
-	path string
-	kind byte // a kind… constant
-	sum  [sha256.Size]byte
+// Root is the directory that the tree was seen in, an absolute path.
+func (t *Tree) Root() string { return t.root }
+
+// Files returns the files of the tree, sorted by path. The list is the tree's.
+func (t *Tree) Files() []File { return t.files }
+
+// File is one file of a tree.
+type File struct {
+	Path    string // relative, clean, slash-separated
+	Kind    Kind
+	Sum     [sha256.Size]byte // SHA-256 of the content, or of a link's target
+	Size    int64             // bytes of a file or program
+	ModTime time.Time         // of a file, program or link
+	Target  string            // of a link
+	stamp   stamp             // of a file or program
 }
 
-// Kinds of entry.
+// Kind is what a file of a tree is.
+type Kind byte
+
+// Kinds of files.
 const (
-	kindFile    = 'f'
-	kindProgram = 'x' // a file that its owner may execute
-	kindLink    = 'l'
-	kindDir     = 'd'
+	Regular   Kind = 'f'
+	Program   Kind = 'x' // a file that its owner may execute
+	Link      Kind = 'l' // symbolic
+	Directory Kind = 'd' // one with nothing of the tree in it
 )
+
+// LimitError says that the files of a tree have more bytes than allowed.
+type LimitError struct {
+	Limit, Size int64 // bytes; it has at least Size
+}
+
+func (e *LimitError) Error() string { return fmt.Sprintf("it is larger than %d bytes", e.Limit) }
 
 // ScanOptions say how a tree is scanned.
 type ScanOptions struct {
@@ -71,7 +92,7 @@ func Scan(ctx context.Context, dir string, opts ScanOptions) (*Tree, error) {
 	if opts.Home != nil {
 		s.known = loadIndex(opts.Home, abs)
 	}
-	t := &Tree{files: make([]entry, 0, len(names))}
+	t := &Tree{root: abs, files: make([]File, 0, len(names))}
 	for _, name := range names {
 		e, err := s.entry(name)
 		if err != nil {
@@ -98,7 +119,7 @@ func realPath(dir string) (string, error) {
 }
 
 // digestOf hashes entries so that no two lists have the same text.
-func digestOf(files []entry) string {
+func digestOf(files []File) string {
 	sum := sha256.New()
 	io.WriteString(sum, "ambient source tree 1\n")
 	for _, e := range files {
@@ -107,22 +128,22 @@ func digestOf(files []entry) string {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
-func writeEntry(sum hash.Hash, e entry) {
+func writeEntry(sum hash.Hash, e File) {
 	var head [9]byte
-	binary.BigEndian.PutUint64(head[:8], uint64(len(e.path)))
-	head[8] = e.kind
+	binary.BigEndian.PutUint64(head[:8], uint64(len(e.Path)))
+	head[8] = byte(e.Kind)
 	sum.Write(head[:])
-	io.WriteString(sum, e.path)
-	sum.Write(e.sum[:])
+	io.WriteString(sum, e.Path)
+	sum.Write(e.Sum[:])
 }
 
 // Part returns the digest of the files that a pattern means, and how many there
 // are. A pattern is the path of a file, or of a directory with all below it, or
 // a pattern of path.Match; one that begins with "**/" may match at any depth.
 func (t *Tree) Part(pattern string) (digest string, count int) {
-	var found []entry
+	var found []File
 	for _, e := range t.files {
-		if matches(pattern, e.path) {
+		if matches(pattern, e.Path) {
 			found = append(found, e)
 		}
 	}
@@ -153,47 +174,52 @@ type scanner struct {
 	next  index  // for a later one
 }
 
-func (s *scanner) entry(name string) (entry, error) {
+func (s *scanner) entry(name string) (File, error) {
 	full := s.root + "/" + name
 	var st unix.Stat_t
 	if err := unix.Lstat(full, &st); err != nil {
-		return entry{}, &os.PathError{Op: "lstat", Path: name, Err: err}
+		return File{}, &os.PathError{Op: "lstat", Path: name, Err: err}
 	}
-	e := entry{path: name}
+	e := File{Path: name}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		e.kind = kindDir
+		e.Kind = Directory
 		return e, nil
 	case unix.S_IFLNK:
-		target, err := os.Readlink(full)
-		e.kind, e.sum = kindLink, sha256.Sum256([]byte(target))
+		var err error
+		e.Target, err = os.Readlink(full)
+		e.Kind, e.Sum, e.ModTime = Link, sha256.Sum256([]byte(e.Target)), time.Unix(st.Mtim.Unix())
 		return e, err
 	case unix.S_IFREG:
-	default:
-		return e, fmt.Errorf("%q is not a file, a directory or a symbolic link", name)
+		return e, s.file(&e, full, &st)
 	}
+	return e, fmt.Errorf("%q is not a file, a directory or a symbolic link", name)
+}
+
+func (s *scanner) file(e *File, full string, st *unix.Stat_t) error {
 	if s.total += st.Size; s.limit > 0 && s.total > s.limit {
-		return e, fmt.Errorf("it is larger than %d bytes", s.limit)
+		return &LimitError{Limit: s.limit, Size: s.total}
 	}
-	e.kind = kindFile
+	e.Kind, e.Size, e.ModTime = Regular, st.Size, time.Unix(st.Mtim.Unix())
 	if st.Mode&0o100 != 0 {
-		e.kind = kindProgram
+		e.Kind = Program
 	}
-	seen := stampOf(&st)
-	if sum, ok := s.known.find(name, seen); ok {
-		e.sum = sum
-		s.next.add(name, seen, sum)
-		return e, nil
+	seen := stampOf(st)
+	e.stamp = seen
+	if sum, ok := s.known.find(e.Path, seen); ok {
+		e.Sum = sum
+		s.next.add(e.Path, seen, sum)
+		return nil
 	}
 	sum, stable, err := s.read(full, seen)
 	if err != nil {
-		return e, err
+		return err
 	}
-	e.sum = sum
+	e.Sum = sum
 	if stable && s.settled(seen) {
-		s.next.add(name, seen, sum)
+		s.next.add(e.Path, seen, sum)
 	}
-	return e, nil
+	return nil
 }
 
 // settling is how old a file's times must be before it is believed that a later

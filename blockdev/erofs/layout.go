@@ -35,8 +35,9 @@ type dirent struct {
 	kind byte
 }
 
-// Close writes inodes and superblock. It returns the size of the image in bytes,
-// a multiple of BlockSize. The file is not forced to the disk.
+// Close writes inodes and superblock. It returns how many bytes of the image are
+// in use, a multiple of BlockSize: it is longer by the room that contents which
+// were not kept have left. The file is not forced to the disk.
 func (w *Writer) Close() (int64, error) {
 	if err := w.buf.Flush(); err != nil {
 		return 0, err
@@ -64,7 +65,7 @@ func (w *Writer) Close() (int64, error) {
 	if _, err := w.file.WriteAt(superblock(len(all), meta, block), 0); err != nil {
 		return 0, err
 	}
-	return block * BlockSize, w.file.Truncate(block * BlockSize)
+	return w.used + (1+block-meta)*BlockSize, w.file.Truncate(block * BlockSize)
 }
 
 // collect lists the inodes so that those of one directory stand together, sorts

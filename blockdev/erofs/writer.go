@@ -65,7 +65,7 @@ func (w *Writer) Content(r io.Reader, size int64) (Extent, error) {
 	if size == 0 {
 		return e, nil
 	}
-	if w.next+e.blocks() > maxBlocks {
+	if size < 0 || size > maxBlocks*BlockSize || w.next+e.blocks() > maxBlocks {
 		return e, ErrTooLarge
 	}
 	e.Block = uint32(w.next)

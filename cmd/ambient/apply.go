@@ -8,6 +8,7 @@ import (
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/runner"
 	"github.com/ambient-ci/ambient/runs"
+	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -114,7 +115,7 @@ func (c applyCommand) run(opts applyOptions) error {
 
 // loadWanted loads what is to run, and what checks source trees before they
 // reach a guest; nil: nothing.
-func (c applyCommand) loadWanted(opts applyOptions) (*loaded, func(config.Source, string) error, error) {
+func (c applyCommand) loadWanted(opts applyOptions) (*loaded, func(config.Source, *source.Tree) error, error) {
 	if opts.plan == "" {
 		l, err := c.load(opts.vars)
 		if err != nil {
@@ -158,7 +159,7 @@ type applyRun struct {
 	done   bool // result is there
 	made   bool // there are artifacts
 
-	checkSource func(config.Source, string) error
+	checkSource func(config.Source, *source.Tree) error
 }
 
 // run runs the stages and closes the record. The error is the run's outcome, or

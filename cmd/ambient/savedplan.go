@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/planfile"
+	"github.com/ambient-ci/ambient/source"
 )
 
 // staleError says that a saved plan is not what would run now.
@@ -195,22 +197,12 @@ func (a *app) sameTrees(file string, p *planfile.Plan, l *loaded) error {
 	return nil
 }
 
-// checkSource returns what compares an archive of a source tree, as it will
-// reach the guests, with what was planned: a file may change after sameTrees
-// looked.
-func (a *app) checkSource(file string, p *planfile.Plan, cfg *config.Config) func(config.Source, string) error {
-	return func(src config.Source, archive string) error {
-		f, err := os.Open(archive)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		entries, err := planfile.ReadArchive(f)
-		if err != nil {
-			return err
-		}
+// checkSource returns what compares a source tree, as it will reach the guests,
+// with what was planned: a file may change after sameTrees looked.
+func (a *app) checkSource(file string, p *planfile.Plan, cfg *config.Config) func(config.Source, *source.Tree) error {
+	return func(src config.Source, tree *source.Tree) error {
 		own := planfile.Name(below(src.Address, a.path(file)))
-		entries = slices.DeleteFunc(entries, func(e planfile.Entry) bool { return e.Path == own })
+		entries := slices.DeleteFunc(treeEntries(tree), func(e planfile.Entry) bool { return e.Path == own })
 		for _, t := range p.Trees {
 			if t.Source == sourceName(cfg, src) {
 				if changes := planfile.Compare(t.Entries, entries); len(changes) > 0 {
@@ -221,4 +213,20 @@ func (a *app) checkSource(file string, p *planfile.Plan, cfg *config.Config) fun
 		}
 		return fmt.Errorf("the plan in %s does not know the source %s", file, src.Address)
 	}
+}
+
+// treeEntries are a tree's files as a plan has them.
+func treeEntries(tree *source.Tree) []planfile.Entry {
+	kinds := map[source.Kind]planfile.Kind{
+		source.Regular: planfile.File, source.Program: planfile.Program, source.Link: planfile.Link, source.Directory: planfile.Directory,
+	}
+	var entries []planfile.Entry
+	for _, f := range tree.Files() {
+		e := planfile.Entry{Path: planfile.Name(f.Path), Kind: kinds[f.Kind]}
+		if f.Kind != source.Directory {
+			e.SHA256 = hex.EncodeToString(f.Sum[:])
+		}
+		entries = append(entries, e)
+	}
+	return entries
 }

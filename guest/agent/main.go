@@ -56,6 +56,7 @@ type machine struct {
 	disks    disks
 	layered  bool       // there is a writable layer
 	group    *cgroup    // of the actions; there when layered
+	inputs   layersDir  // in it, for images
 	failures chan error // panics of goroutines
 }
 
@@ -136,6 +137,9 @@ func (m *machine) layers() error {
 		return err
 	}
 	if err := mountNewRoot(scratch); err != nil {
+		return err
+	}
+	if m.inputs, err = openLayers(); err != nil {
 		return err
 	}
 	if err := errors.Join(enterNewRoot(), makeDirs(), makeIdentityFiles(), loopback()); err != nil {
@@ -266,7 +270,7 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 		return nil, fmt.Errorf("control group: %w", err)
 	}
 	w := &worker{root: "/", plan: plan, devices: m.disks.open, send: m.control.send, log: m.log,
-		procs: newProcs(), group: m.group, sweep: killEverything, mounts: true, client: newClient(nil), sleep: sleep,
+		procs: newProcs(), group: m.group, sweep: killEverything, mounts: true, layers: m.inputs, client: newClient(nil), sleep: sleep,
 		guard: m.guard, now: time.Now}
 	if len(files[guest.PlanFile]) > largePlan {
 		debug.SetGCPercent(100) // the heap limit is too near to work at

@@ -67,7 +67,7 @@ func mountNewRoot(device string) error {
 	if err := (mountSpec{device, scratchDir, "ext4", syscall.MS_NOATIME, data}).mount(); err != nil {
 		return err
 	}
-	for _, d := range []string{"upper", "work", "ci"} {
+	for _, d := range []string{"upper", "work", "ci", "inputs"} {
 		if err := os.MkdirAll(filepath.Join(scratchDir, d), 0o755); err != nil {
 			return err
 		}
@@ -158,6 +158,36 @@ func warm() {
 			}
 		}
 	}
+}
+
+// layersDir is a directory of the writable layer. It can still be reached once
+// the initramfs is covered, and by nobody else.
+type layersDir struct{ fd int }
+
+func openLayers() (layersDir, error) {
+	fd, err := syscall.Open(scratchDir+"/inputs", syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	return layersDir{fd}, err
+}
+
+// mountInput mounts the image on a device at dir. Images that the stage may
+// change have an overlay, whose upper layer is as short-lived as the machine.
+func (l layersDir) mountInput(device, dir string, readOnly bool) error {
+	if readOnly {
+		return mountSpec{device, dir, "erofs", syscall.MS_RDONLY | quietFlags, ""}.mount()
+	}
+	base := fmt.Sprintf("/proc/self/fd/%d/%s", l.fd, filepath.Base(device))
+	if err := (mountSpec{device, base + "/lower", "erofs", syscall.MS_RDONLY, ""}).mount(); err != nil {
+		return err
+	}
+	for _, d := range []string{"/upper", "/work"} {
+		if err := os.Mkdir(base+d, 0o755); err != nil {
+			return err
+		}
+	}
+	// Directories of the image can be renamed (redirect_dir), and all files have
+	// one device number (xino), as on the disk that programs expect.
+	const data = "lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work,volatile,redirect_dir=on,xino=on,metacopy=off"
+	return mountSpec{"input", dir, "overlay", syscall.MS_NOATIME, fmt.Sprintf(data, base)}.mount()
 }
 
 // lock makes a directory read-only and its files impossible to run.

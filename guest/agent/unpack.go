@@ -42,6 +42,9 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	if in.Serial != "" && in.Image {
+		return w.mountImage(in, dir)
+	}
 	var err error
 	if in.Serial != "" {
 		err = w.unpackDevice(ctx, in.Serial, dir)
@@ -59,6 +62,19 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 		return lock(dir)
 	}
 	return nil
+}
+
+// mountImage mounts an input instead of unpacking it.
+func (w *worker) mountImage(in guest.Input, dir string) error {
+	f, err := w.devices(in.Serial, false)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if !w.mounts {
+		return errors.New(in.Serial + ": images can only be mounted in a machine")
+	}
+	return w.layers.mountInput(f.Name(), dir, in.ReadOnly)
 }
 
 func (w *worker) unpackDevice(ctx context.Context, serial, dir string) error {

@@ -31,7 +31,8 @@ type worker struct {
 	procs   *procs
 	group   group
 	sweep   func() // kills every process that left the group
-	mounts  bool   // remount read-only inputs
+	mounts  bool   // mount images, and remount read-only inputs
+	layers  layersDir
 	client  *http.Client
 	sleep   func(context.Context, time.Duration) error
 	guard   func(func()) // starts a goroutine whose panic ends the stage

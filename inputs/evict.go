@@ -1,0 +1,170 @@
+package inputs
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Limits bound what a Store keeps. Zero fields mean the defaults.
+type Limits struct {
+	Bytes int64         // 4 GiB
+	Count int           // 500
+	Age   time.Duration // since the last use; 14 days
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Bytes == 0 {
+		l.Bytes = 4 << 30
+	}
+	if l.Count == 0 {
+		l.Count = 500
+	}
+	if l.Age == 0 {
+		l.Age = 14 * 24 * time.Hour
+	}
+	return l
+}
+
+// Usage is what a Store has, or what was removed of it.
+type Usage struct {
+	Count int
+	Bytes int64 // on the disk
+}
+
+// kept is a directory of the store.
+type kept struct {
+	path  string
+	used  time.Time
+	bytes int64
+}
+
+// settled is how old a draft without a lock must be to be taken for one that a
+// process left which was killed: until it is locked it looks the same.
+const settled = time.Minute
+
+// Usage says what is kept, images of earlier boots included.
+func (s *Store) Usage() Usage {
+	var u Usage
+	for _, k := range s.list() {
+		u.Count++
+		u.Bytes += k.bytes
+	}
+	return u
+}
+
+// Evict removes what was not used for longest, until the rest is within the
+// limits; negative limits remove everything. What is in use stays. So do files
+// that can not be removed: nothing here is worth failing for. It returns what was
+// removed.
+func (s *Store) Evict(l Limits) Usage {
+	l = l.withDefaults()
+	all := s.list()
+	slices.SortFunc(all, func(a, b kept) int { return b.used.Compare(a.used) }) // newest first
+	var left, removed Usage
+	for _, k := range all {
+		left.Count++
+		left.Bytes += k.bytes
+		draft := strings.HasPrefix(filepath.Base(k.path), tempPrefix)
+		stale := filepath.Dir(k.path) != s.dir || draft
+		over := left.Count > l.Count || left.Bytes > l.Bytes || time.Since(k.used) > l.Age
+		if !(stale && time.Since(k.used) > settled) && (draft || !over) || !s.remove(k.path) {
+			continue
+		}
+		left.Count--
+		left.Bytes -= k.bytes
+		removed.Count++
+		removed.Bytes += k.bytes
+	}
+	s.tidy()
+	return removed
+}
+
+// list returns images and drafts of every boot.
+func (s *Store) list() []kept {
+	var all []kept
+	for _, dir := range s.entries() {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() {
+			continue
+		}
+		all = append(all, kept{path: dir, used: info.ModTime(), bytes: diskUsage(dir)})
+	}
+	return all
+}
+
+// entries returns the paths of what is below the directories of all boots.
+func (s *Store) entries() []string {
+	var all []string
+	for _, boot := range paths(filepath.Dir(s.dir)) {
+		all = append(all, paths(boot)...)
+	}
+	return all
+}
+
+func paths(dir string) []string {
+	entries, _ := os.ReadDir(dir)
+	var all []string
+	for _, e := range entries {
+		all = append(all, filepath.Join(dir, e.Name()))
+	}
+	return all
+}
+
+func diskUsage(dir string) int64 {
+	var bytes int64
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+	}
+	return bytes
+}
+
+// remove removes an image or draft that nobody uses. It takes the directory away
+// whole before it empties it, so that a new one can take its place meanwhile.
+func (s *Store) remove(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, imageFile))
+	if err == nil {
+		defer f.Close()
+		if ok, err := flock(f, syscall.LOCK_EX); !ok || err != nil || !isAt(f, dir) {
+			return false
+		}
+	}
+	gone := filepath.Join(s.dir, tempPrefix+rand.Text())
+	if os.MkdirAll(s.dir, 0o700) != nil || os.Rename(dir, gone) != nil {
+		return false
+	}
+	return os.RemoveAll(gone) == nil
+}
+
+// isAt reports whether an open file is still the image of a directory. Once it is
+// locked it stays so.
+func isAt(f *os.File, dir string) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(filepath.Join(dir, imageFile))
+	return err == nil && os.SameFile(mine, there)
+}
+
+// tidy removes links to images that are gone, and directories of earlier boots
+// that are empty.
+func (s *Store) tidy() {
+	for _, path := range s.entries() {
+		if _, err := os.Stat(path); err != nil && strings.HasPrefix(filepath.Base(path), lastPrefix) {
+			os.Remove(path)
+		}
+	}
+	for _, dir := range paths(filepath.Dir(s.dir)) {
+		if dir != s.dir {
+			os.Remove(dir)
+		}
+	}
+}
