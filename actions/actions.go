@@ -80,6 +80,8 @@ type Host interface {
 	// configured for or the configuration names, never for addresses that a file
 	// of the tree gave.
 	Document(address, accept string) ([]byte, error)
+	// Npm says where Node packages come from.
+	Npm() NpmSettings
 }
 
 // Tree is the source tree of a stage's project, for reading.

@@ -23,6 +23,7 @@ func TestSchemas(t *testing.T) {
 		"deb",
 		"deb_get",
 		"dummy",
+		"git_get",
 		"go_build",
 		"go_mod_download",
 		"go_test",
@@ -31,13 +32,20 @@ func TestSchemas(t *testing.T) {
 		"junit",
 		"make",
 		"mkdir",
+		"npm_ci",
+		"npm_get",
+		"npm_test",
 		"pip_get",
 		"pip_install",
+		"pnpm_get",
+		"pnpm_install",
 		"pwd",
 		"pytest",
 		"rustup",
 		"setenv",
 		"shell",
+		"yarn_get",
+		"yarn_install",
 	}
 	var got []string
 	for _, d := range All() {

@@ -20,7 +20,8 @@ var update = flag.Bool("update", false, "write the golden files")
 const digest = "31E066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b"
 
 var testHost = FixedHost{
-	GoSettings: GoSettings{Proxy: "https://proxy.example,direct", SumDB: "sum.example", Private: "git.example/*"},
+	GoSettings:  GoSettings{Proxy: "https://proxy.example,direct", SumDB: "sum.example", Private: "git.example/*"},
+	NpmSettings: NpmSettings{Registry: "https://npm.example/", Scopes: map[string]string{"@corp": "http://npm.corp.example:4873/x"}, ReplaceHost: "always"},
 	Archives: []DebianSource{
 		{URI: "https://deb.example/debian", Suite: "bookworm", Components: []string{"main", "contrib"}},
 		{URI: "https://deb.example/security", Suite: "bookworm-security", Components: []string{"main"}},
@@ -60,6 +61,18 @@ var goldens = []struct {
 		"text": "a <b> 'c'", "flag": true, "count": int64(3), "ratio": 0.5, "none": nil,
 		"list": []any{"x", int64(1)}, "map": map[string]any{"b": "2", "a": "1"}})},
 	{"custom_bare", "custom", values("name", "check")},
+	{"git_get", "git_get", values("url", "https://git.example/a/it's.git")},
+	{"git_get_pinned", "git_get", values("url", "ssh://git@git.example/a/words.git", "ref", "v1.2", "sha", digest[:40], "path", "sub/w", "submodules", true, "history", true)},
+	{"npm_get", "npm_get", values()},
+	{"npm_get_all", "npm_get", values("dirs", []string{"a", "it's"}, "omit", []string{"dev", "peer"}, "version", "11.0.0", "registry", "http://npm.example:4873/", "retries", int64(0))},
+	{"pnpm_get", "pnpm_get", values()},
+	{"yarn_get", "yarn_get", values()},
+	{"npm_ci", "npm_ci", values("dir", "web", "omit", []string{"dev"}, "ignore_scripts", true)},
+	{"npm_test", "npm_test", values()},
+	{"npm_test_args", "npm_test", values("script", "e2e", "args", []string{"--grep", "a b"}, "dir", "web")},
+	{"npm_test_yarn", "npm_test", values("tool", "yarn", "args", []string{"-v"})},
+	{"pnpm_install", "pnpm_install", values("ignore_scripts", true)},
+	{"yarn_install", "yarn_install", values("ignore_scripts", true, "dir", "web")},
 	{"go_mod_download", "go_mod_download", values("dirs", []string{".", "tools/it's"}, "retries", int64(1))},
 	{"go_vet", "go_vet", values("dir", "sub", "tags", []string{"a", "b"})},
 	{"go_build", "go_build", values("packages", []string{"./cmd/x"}, "output", "bin/x", "ldflags", "-s -w -X main.v=1", "cgo", false)},
@@ -151,6 +164,9 @@ func readable(a guest.Action) any {
 		if s.Write != nil {
 			w := *s.Write
 			step["content"] = strings.Split(string(w.Content), "\n")
+			if bytes.Equal(w.Content, nodeGet) {
+				step["content"] = "nodejs/get.js"
+			}
 			w.Content = nil
 			step["write"] = w
 		}

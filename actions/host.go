@@ -27,11 +27,12 @@ type GoSettings struct {
 // returns the Debian archives of a suite, that of the default image when suite
 // is empty; package images knows them.
 func NewHost(archives func(suite string) ([]DebianSource, error)) Host {
-	return &hostInfo{hostTools: newHostTools(), archives: archives, settings: sync.OnceValue(readGoSettings)}
+	return &hostInfo{npmHost: newNpmHost(), hostTools: newHostTools(), archives: archives, settings: sync.OnceValue(readGoSettings)}
 }
 
 type hostInfo struct {
 	*hostTools
+	npmHost
 	archives func(suite string) ([]DebianSource, error)
 	settings func() GoSettings
 }
@@ -78,7 +79,8 @@ func askGo() (map[string]string, error) {
 
 // FixedHost is a Host with fixed answers.
 type FixedHost struct {
-	GoSettings GoSettings
+	GoSettings  GoSettings
+	NpmSettings NpmSettings
 	// Archives are the same for every suite; none is an error.
 	Archives       []DebianSource
 	CargoSettings  CargoSettings
@@ -118,3 +120,6 @@ func (h FixedHost) Document(address, _ string) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("%s: not found", address)
 }
+
+// Npm implements Host.
+func (h FixedHost) Npm() NpmSettings { return h.NpmSettings }

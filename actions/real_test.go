@@ -48,8 +48,9 @@ func (m *machine) path(p string) string { return filepath.Join(m.root, p) }
 
 // local replaces the guest's directories in a text by this host's.
 func (m *machine) local(s string) string {
-	for _, dir := range []string{guest.DirRoot, goScratch, debScratch, cargoScratch, pipScratch, pipVenv} {
+	for _, dir := range []string{guest.DirRoot, goScratch, debScratch, cargoScratch, pipScratch, pipVenv, nodeScratch, gitScratch} {
 		s = strings.ReplaceAll(s, dir+"/", m.path(dir)+"/")
+		s = strings.ReplaceAll(s, dir+":", m.path(dir)+":")
 		s = strings.ReplaceAll(s, dir+"\n", m.path(dir)+"\n")
 		s = strings.ReplaceAll(s, dir+"\"", m.path(dir)+"\"")
 	}
@@ -104,6 +105,11 @@ func (m *machine) command(e *guest.Exec) *exec.Cmd {
 			argv = append(argv, m.local(a))
 		}
 	}
+	for _, dir := range filepath.SplitList(m.env["PATH"]) { // as the guest does, in the PATH that the program gets
+		if file := filepath.Join(m.local(dir), argv[0]); !strings.Contains(argv[0], "/") && isFile(file) {
+			argv[0] = file
+		}
+	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = m.path(guest.DirSource)
 	if filepath.IsAbs(e.Dir) {
@@ -119,6 +125,11 @@ func (m *machine) command(e *guest.Exec) *exec.Cmd {
 		cmd.Env = append(cmd.Env, name+"="+m.local(value))
 	}
 	return cmd
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // tree returns the names and contents of all files below a directory.

@@ -19,6 +19,7 @@ func TestVMExamples(t *testing.T) {
 		"c-project":       {"gnu-hello/plan.build/usr/bin/hello", "gnu-hello/post.check/SHA256SUMS"},
 		"go-module":       {"nearest/plan.build/nearest"},
 		"rust-and-pytest": {"roman/plan.build/bin/roman", "roman/plan.try/pytest.xml"},
+		"node":            {"odd-words/plan.test/report.txt"},
 	}
 	dirs, err := filepath.Glob("*/ambient.hcl")
 	if err != nil || len(dirs) != len(promised) {
