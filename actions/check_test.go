@@ -51,6 +51,62 @@ func TestCheck(t *testing.T) {
 		{"deb", values("options", []string{"nocheck $(id)"}), []string{"options: Not a build option"}},
 		{"deb", values("profiles", []string{"<nodoc>"}), []string{"profiles: Not a build option"}},
 
+		{"rsync", values("target", "h:/srv/www", "artifacts", "site", "options", []string{"--exclude=*.tmp", "-z"}), nil},
+		{"rsync", values("target", "-oProxyCommand=x:/srv/www"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h:-x"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h:/a b"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h:/a\nb"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h:/$(id)"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h::module"), []string{"target: Not a target"}},
+		{"rsync", values("target", "rsync://h/module"), []string{"target: Not a target"}},
+		{"rsync", values("target", "/srv/www"), []string{"target: Not a target"}},
+		{"rsync", values("target", "a b@h:/srv"), []string{"target: Not a target"}},
+		{"rsync", values("target", "-l@h:/srv"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h:"), []string{"target: Not a target"}},
+		{"rsync", values("target", "h:/srv/.."), []string{"target: Target is too wide to delete in"}},
+		{"rsync", values("target", "h:/srv/..", "delete", false), nil},
+		{"rsync", values("target", "h:~/"), []string{"target: Target is too wide to delete in"}},
+		{"rsync", values("target", "h:x", "options", []string{"-avze"}), []string{"options: Option not allowed"}},
+		{"rsync", values("target", "h:x", "options", []string{"--rsh=sh"}), []string{"options: Option not allowed"}},
+		{"rsync", values("target", "h:x", "options", []string{"--copy-links"}), []string{"options: Option not allowed"}},
+		{"rsync", values("target", "h:x", "options", []string{"/etc"}), []string{"options: Not an option of rsync"}},
+		{"rsync", values("target", "h:x", "options", []string{"--"}), []string{"options: Not an option of rsync"}},
+		{"rsync", values("target", "h:x", "options", []string{"--exclude x"}), []string{"options: Not an option of rsync"}},
+		{"rsync", values("target", "h:x", "artifacts", "../src"), []string{"artifacts: Path outside its directory"}},
+		{"rsync", values("target", "h:x", "port", int64(0)), []string{"port: Port out of range"}},
+		{"rsync", values("target", "h:x", "port", int64(65536)), []string{"port: Port out of range"}},
+		{"rsync", values("target", "h:x", "key", "/root/.ssh/id"), []string{"key: Not a secret that is a file"}},
+		{"rsync", values("target", "h:x", "key", "/ci/secrets/../x"), []string{"key: Not a secret that is a file"}},
+		{"scp", values("files", []string{}, "target", "h:x"), []string{"files: No files"}},
+		{"scp", values("files", []string{"a", "/etc/passwd"}, "target", "h:x"), []string{"files: Path outside its directory"}},
+		{"git_push", values("repository", ".", "url", "ssh://git@h:22/x.git", "refspecs", []string{"HEAD:refs/heads/a-b", "v1.0^0:x"}), nil},
+		{"git_push", values("repository", "r", "url", "ext::sh -c id", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "h:/x", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "--receive-pack=x@h:/x", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "ssh://-oProxyCommand=x/y", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "https://me:pw@h/x", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "https://me@h/x", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "file:///x", "refspecs", []string{"x"}), []string{"url: Not the address of a repository"}},
+		{"git_push", values("repository", "r", "url", "git@h:x", "refspecs", []string{}), []string{"refspecs: Nothing to push"}},
+		{"git_push", values("repository", "r", "url", "git@h:x", "refspecs", []string{"--mirror"}), []string{"refspecs: Not a refspec"}},
+		{"git_push", values("repository", "r", "url", "git@h:x", "refspecs", []string{"refs/*:refs/*"}), []string{"refspecs: Not a refspec"}},
+		{"git_push", values("repository", "r", "url", "git@h:x", "refspecs", []string{"a..b"}), []string{"refspecs: Not a refspec"}},
+		{"git_push", values("repository", "r", "url", "git@h:x", "refspecs", []string{"x"}, "token", "/ci/secrets/t", "username", "a b"), []string{"username: Not a user's name", "token: Token for SSH"}},
+		{"dput", values("host", "h", "incoming", "/q"), nil},
+		{"dput", values("host", "h:22", "incoming", "/q q", "method", "rsync", "login", "-x", "port", int64(-1)), []string{"host: Not a host", "method: Unknown method", "incoming: Not a directory", "login: Not a user's name", "port: Port out of range"}},
+		{"dput", values("host", "h", "incoming", "a\npost_upload_command = id"), []string{"incoming: Not a directory"}},
+		{"http_put", values("files", []string{"*.gz"}, "url", "https://h/x/"), nil},
+		{"http_put", values("files", []string{"/etc/passwd"}, "url", "ftp://h/x/"), []string{"files: Not a pattern for files", "url: Not an address"}},
+		{"http_put", values("files", []string{"a/../../b"}, "url", "https://h/x#y", "method", "GET"), []string{"files: Not a pattern for files", "url: Address with a fragment", "method: Unknown method"}},
+		{"http_put", values("files", []string{}, "url", "https://h/x", "headers", map[string]string{"A:": "b"}), []string{"files: No files, or too many patterns", "headers: Not the name of a header line"}},
+		{"http_put", values("files", []string{"a"}, "url", "https://h/x", "headers", map[string]string{"A": "b\r\nC: d"}), []string{"headers: Control character in a header"}},
+		{"http_put", values("files", []string{"a"}, "url", "https://h/x", "headers", map[string]string{"Host": "b"}), []string{"headers: Header line not allowed"}},
+		{"http_put", values("files", []string{"a"}, "url", "https://h/x", "token", "/etc/shadow", "token_format", "Bearer"), []string{"token: Not a secret that is a file", "token_format: Not a format"}},
+		{"oci_push", values("image", "x.tar", "target", "h/x:1"), nil},
+		{"oci_push", values("image", "../x.tar", "target", "h/x"), []string{"image: Path outside its directory", "target: Not the target of an image"}},
+		{"oci_push", values("image", "x", "target", "h/X:1", "tags", []string{"-a"}, "username", "", "token", "x"), []string{"target: Not the target of an image", "tags: Not a tag", "username: Not a user's name", "token: Not a secret that is a file"}},
+		{"oci_push", values("image", "x", "target", "--insecure/x:1"), []string{"target: Not the target of an image"}},
+
 		{"http_get", values(), []string{": Nothing to fetch"}},
 		{"http_get", values("url", url, "retries", int64(21)), []string{"retries: Retries out of range"}},
 		{"http_get", values("url", url, "retries", int64(-1)), []string{"retries: Retries out of range"}},
@@ -198,6 +254,71 @@ func FuzzHTTPTarget(f *testing.F) {
 			t.Errorf("%q, %q is fetched to %q", url, path, to)
 		}
 	})
+}
+
+// No target that passes is taken for an option or ends a word of a shell, and
+// what it reaches is a host.
+func FuzzDeliverTarget(f *testing.F) {
+	for _, s := range []string{"me@h:/x", "[::1]:x", "ssh://git@h:22/x", "https://h/x", "-o@h:x", "h/x:1", "h:5000/a/b:t"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		for _, c := range []struct {
+			action string
+			args   config.Args
+		}{
+			{"rsync", values("target", s)},
+			{"git_push", values("repository", "r", "url", s, "refspecs", []string{"x"})},
+			{"oci_push", values("image", "i", "target", s)},
+		} {
+			d := Lookup(c.action)
+			args := withDefaults(t, d, c.args)
+			if len(d.Check(args)) > 0 {
+				continue
+			}
+			if strings.HasPrefix(s, "-") || strings.ContainsAny(s, " \t\r\n\x00'\"`$;&|<>\\") {
+				t.Errorf("%s takes %q", c.action, s)
+			}
+			if _, err := d.Steps(args, nil); err != nil {
+				t.Errorf("%s %q: %v", c.action, s, err)
+			}
+			reach, err := d.Reach(args, nil, nil)
+			if err != nil && !strings.Contains(err.Error(), "port") {
+				t.Errorf("%s %q: %v", c.action, s, err)
+			}
+			for _, r := range reach {
+				if r.Host == "" || strings.HasPrefix(r.Host, "-") || strings.ContainsAny(r.Host, "*/@") || r.Host != strings.ToLower(r.Host) {
+					t.Errorf("%s %q reaches %+v", c.action, s, r)
+				}
+			}
+		}
+	})
+}
+
+func TestDeliverReach(t *testing.T) {
+	for _, c := range []struct {
+		action string
+		args   config.Args
+		want   string
+	}{
+		{"rsync", values("target", "me@Files.Example.org:/x"), "files.example.org:22"},
+		{"scp", values("files", []string{"a"}, "target", "[2001:db8::1]:x", "port", int64(2222)), "[2001:db8::1]:2222"},
+		{"git_push", values("url", "git@git.example.org:x"), "git.example.org:22"},
+		{"git_push", values("url", "ssh://git@git.example.org:2222/x"), "git.example.org:2222"},
+		{"git_push", values("url", "https://git.example.org/x"), "git.example.org:443"},
+		{"dput", values("host", "h", "incoming", "x"), "h:22"},
+		{"dput", values("host", "h", "incoming", "x", "method", "ftp"), "h:*"},
+		{"dput", values("host", "h", "incoming", "x", "method", "https", "port", int64(8443)), "h:8443"},
+		{"http_put", values("url", "http://h/x"), "h:80"},
+		{"oci_push", values("target", "h:5000/x:1"), "h:5000"},
+		{"oci_push", values("target", "h/x:1", "tls", false), "h:80"},
+	} {
+		d := Lookup(c.action)
+		got, err := d.Reach(withDefaults(t, d, c.args), nil, nil)
+		if err != nil || len(got) != 1 || got[0].String() != c.want {
+			t.Errorf("%s %v reaches %v, %v, want %s", c.action, c.args.Values, got, err, c.want)
+		}
+	}
 }
 
 func TestQuote(t *testing.T) {

@@ -53,6 +53,15 @@ var goldens = []struct {
 		"jobs", int64(3), "dir", "sub", "file", "GNUmakefile.ci")},
 	{"deb", "deb", values()},
 	{"deb_all", "deb", values("dir", "pkg", "packages", "out", "source", true, "options", []string{"nocheck", "parallel=1"}, "profiles", []string{"nodoc", "pkg.x"})},
+	{"rsync", "rsync", values("target", "www@files.example.org:/srv/www/")},
+	{"rsync_all", "rsync", values("target", "[2001:db8::1]:site", "artifacts", "out/html", "delete", false, "options", []string{"--chmod=D755,F644"}, "port", int64(2222), "key", "/ci/secrets/deploy", "retries", int64(0))},
+	{"scp", "scp", values("files", []string{"a.tar", "dir//b"}, "target", "h:~/in/")},
+	{"git_push", "git_push", values("repository", "site.bundle", "url", "git@git.example.org:team/site.git", "refspecs", []string{"HEAD:refs/heads/pages"})},
+	{"git_push_https", "git_push", values("repository", "r/.git", "url", "https://git.example.org:8443/team/site.git", "refspecs", []string{"main", "+v1:refs/tags/v1"}, "force", true, "token", "/ci/secrets/git", "username", "bot")},
+	{"dput", "dput", values("host", "archive.example.org", "incoming", "/srv/queue")},
+	{"dput_https", "dput", values("host", "archive.example.org", "method", "https", "port", int64(8443), "incoming", "queue", "artifacts", "debian")},
+	{"http_put", "http_put", values("files", []string{"a/*.gz", "b"}, "url", "https://h.example/x/", "method", "POST", "headers", map[string]string{"X-A": "1"}, "token", "/ci/secrets/t", "token_format", "Basic %s")},
+	{"oci_push", "oci_push", values("image", "img.tar", "target", "registry.example.org:5000/team/x:1.0", "tags", []string{"latest"}, "token", "/ci/secrets/reg", "tls", false)},
 	{"http_get", "http_get", values("url", "https://example.org/a/words.tar.gz?x=1", "sha256", digest)},
 	{"http_get_files", "http_get", files(
 		values("url", "https://example.org/tool", "path", "bin/./tool", "mode", "0755"),
@@ -172,6 +181,9 @@ func readable(a guest.Action) any {
 		}
 		if s.Fetch != nil {
 			step["fetch"] = s.Fetch
+		}
+		if s.Upload != nil {
+			step["upload"] = s.Upload
 		}
 		steps = append(steps, step)
 	}

@@ -131,6 +131,8 @@ type Step struct {
 	Exec  *Exec  `json:"exec,omitempty"`
 	Fetch *Fetch `json:"fetch,omitempty"`
 	Write *Write `json:"write,omitempty"`
+
+	Upload *Upload `json:"upload,omitempty"`
 }
 
 // Exec runs a program. Exactly one of Argv and Script is set.
@@ -149,6 +151,8 @@ type Exec struct {
 	// Outage says that this program fetches, so that its final failure is the
 	// world's and not the project's: the stage is errored and not failed.
 	Outage bool `json:"outage,omitempty"`
+	// Final, unless 0, is an exit status that is neither repeated nor an outage.
+	Final int `json:"final,omitempty"`
 }
 
 // Tool is a program that an image may not have, and the Debian package that has

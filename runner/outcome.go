@@ -59,15 +59,19 @@ func verdict(stage *config.Stage, s story) stages.Result {
 // actionVerdict is the result of an action that did not succeed.
 func actionVerdict(stage *config.Stage, r stages.Result, f *guest.Finished) stages.Result {
 	name := actionName(stage, f.Action)
+	outage := " could not fetch: "
+	if stage.ID.Phase == config.Post {
+		outage = " could not deliver: "
+	}
 	switch {
 	case f.Limit == guest.LimitAction:
 		return end(r, stages.TimedOut, guest.LimitAction, name+" ran longer than its own timeout")
 	case known(f.Limit):
 		return end(r, stages.Failed, f.Limit, name+": "+limitReason(stage, f.Limit))
 	case f.Outage && f.Error == "": // a tool that fetches
-		return end(r, stages.Errored, "", fmt.Sprintf("%s could not fetch: it ended with exit status %d; its log says why", name, f.Exit))
+		return end(r, stages.Errored, "", fmt.Sprintf("%s%sit ended with exit status %d; its log says why", name, outage, f.Exit))
 	case f.Outage:
-		return end(r, stages.Errored, "", name+" could not fetch: "+strings.TrimPrefix(clip(f.Error), "fetch "))
+		return end(r, stages.Errored, "", name+outage+strings.TrimPrefix(clip(f.Error), "fetch "))
 	case f.Error != "":
 		return end(r, stages.Failed, "", name+": "+clip(f.Error))
 	case f.Signal != "":

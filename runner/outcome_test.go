@@ -86,3 +86,14 @@ func TestNewStartDiffers(t *testing.T) {
 		t.Error("the clock is wrong")
 	}
 }
+
+// A post stage delivers, it does not fetch.
+func TestVerdictOfDelivery(t *testing.T) {
+	stage := &config.Stage{ID: config.StageID{Phase: config.Post}, Actions: []*config.Action{{Name: "rsync"}}}
+	for _, f := range []*guest.Finished{{Outage: true, Exit: 255}, {Outage: true, Error: "PUT https://h/x: HTTP 503"}} {
+		r := verdict(stage, story{finished: f, done: &guest.Done{}})
+		if r.Outcome != stages.Errored || !strings.HasPrefix(r.Reason, "action 1 (rsync) could not deliver: ") {
+			t.Errorf("%s: %s", r.Outcome, r.Reason)
+		}
+	}
+}

@@ -41,7 +41,7 @@ func failed(format string, args ...any) result { return result{err: fmt.Sprintf(
 func (w *worker) exec(ctx context.Context, action int, e *guest.Exec) result {
 	for try := 1; ; try++ {
 		r := w.execOnce(ctx, action, e)
-		if r.ok() || !r.ownExit() {
+		if r.ok() || !r.ownExit() || r.exit == e.Final {
 			return r
 		}
 		if try > e.Retries {

@@ -83,6 +83,12 @@ func checkStep(s guest.Step) error {
 			return fmt.Errorf("write to %q, which is not absolute", s.Write.Path)
 		}
 	}
+	if s.Upload != nil {
+		kinds++
+		if !path.IsAbs(s.Upload.Dir) {
+			return fmt.Errorf("upload from %q, which is not absolute", s.Upload.Dir)
+		}
+	}
 	if kinds != 1 {
 		return fmt.Errorf("a step with %d kinds", kinds)
 	}

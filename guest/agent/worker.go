@@ -129,6 +129,8 @@ func (w *worker) step(ctx context.Context, action int, s guest.Step) result {
 		return w.exec(ctx, action, s.Exec)
 	case s.Fetch != nil:
 		return w.fetch(ctx, action, s.Fetch)
+	case s.Upload != nil:
+		return w.upload(ctx, action, s.Upload)
 	case s.Write != nil:
 		return w.writeFile(s.Write)
 	}
