@@ -2,6 +2,7 @@ package ambientyaml
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -146,10 +147,15 @@ func (s *stage) write(w *writer) {
 	if s.keys {
 		w.line("    ", "secrets = [secret.ssh.%s]", s.project.name)
 	}
+	scripts := s.phase != config.Plan && slices.ContainsFunc(s.parts, func(p part) bool { return p.action != nil && p.action.name == "shell" })
+	if scripts {
+		w.comment("    ", "What a script reaches is not known beforehand: with mode = \"audit\" the run ends with the list of hosts to allow.")
+		w.line("    ", `network { mode = "open" }`)
+	}
 	env := s.common()
 	writeMap(w, "    ", env)
 	for i, p := range s.parts {
-		if i > 0 || len(env) > 0 || s.keys {
+		if i > 0 || len(env) > 0 || s.keys || scripts {
 			w.b.WriteByte('\n')
 		}
 		w.comments("    ", p.comments)

@@ -27,49 +27,20 @@ func detectRust(t tree) *Part {
 		p.suite = newer
 		p.note = []string{"Debian " + stable + "'s cargo is too old for this package."}
 	}
-	locked := " --locked"
-	if lock == "" {
-		locked = ""
-	}
-	config := ""
 	needs := cargoForeignLock.MatchString(lock) || lock == "" && (cargoDependency.MatchString(manifest) || strings.Contains(manifest, "[workspace]"))
 	if needs && !t.hasDir("vendor") {
 		if p.suite == stable {
 			p.suite = newer
 			p.note = []string{"Debian " + stable + "'s cargo would clone the whole index of crates with git."}
 		}
-		p.index = &index{"crates_index", "Address of a registry of crates, such as \"sparse+https://…/\". Empty: the public one."}
-		p.pre = cargoVendor(locked)
-		config = ` --config "$AMBIENT_DEPS/cargo.toml"`
+		p.pre = []string{`action "cargo_fetch" {}`}
 	}
-	cargo := func(command string) string { return "cargo" + config + " " + command + " --offline" + locked }
-	p.plan = script(
+	p.plan = []string{
 		`# What was compiled stays in the cache for the next run.`,
-		`export CARGO_TARGET_DIR="$AMBIENT_CACHE/target"`,
-		cargo("build"),
-		cargo("test"),
-	)
+		`action "cargo_build" {}`,
+		`action "cargo_test" {}`,
+	}
 	return p
-}
-
-// cargoVendor copies the sources of all dependencies. It works on a copy of the
-// tree since cargo may write Cargo.lock, and from outside of it, since cargo
-// obeys the configuration it finds above the directory in which it starts.
-func cargoVendor(locked string) []string {
-	return append([]string{
-		`# Copies the sources of all dependencies; they are compiled later, in a`,
-		`# stage without a network.`,
-	}, script(
-		`cp -a "$AMBIENT_SRC" /tmp/src`,
-		`mkdir /tmp/empty && cd /tmp/empty`,
-		`set --`,
-		`if [ -n "${var.crates_index}" ]; then`,
-		`  set -- --config 'source.crates-io.replace-with="index"' \`,
-		`    --config 'source.index.registry="${var.crates_index}"'`,
-		`fi`,
-		`cargo "$@" vendor`+locked+` --manifest-path /tmp/src/Cargo.toml \`,
-		`  "$AMBIENT_DEPS/vendor" > "$AMBIENT_DEPS/cargo.toml"`,
-	)...)
 }
 
 // script is a shell action with these lines.

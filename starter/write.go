@@ -158,7 +158,15 @@ func (w *writer) pres(parts []Part) {
 			})
 			first = false
 		}
-		w.stage("pre", stageName(parts, p, "deps", "-deps"), p, p.pre)
+		body := p.pre
+		if slices.ContainsFunc(body, func(line string) bool { return strings.Contains(line, `action "shell"`) }) {
+			body = append([]string{
+				`# What a script reaches is not known beforehand: with mode = "audit" the run`,
+				`# ends with the list of hosts to allow.`,
+				`network { mode = "open" }`, ``,
+			}, body...)
+		}
+		w.stage("pre", stageName(parts, p, "deps", "-deps"), p, body)
 		w.line("")
 	}
 }
