@@ -29,7 +29,7 @@ func TestDetect(t *testing.T) {
 		{"go with modules", dir("go.mod", "module m\ngo 1.22.1\nrequire x v1.0.0\n"), "go", []string{"trixie", "go_mod_download", `pre "deps"`}, nil},
 		{"go, vendored", dir("go.mod", "module m\nrequire x v1.0.0\n", "vendor/modules.txt", ""), "go", nil, []string{"go_mod_download"}},
 		{"newest go", dir("go.mod", "module m\ngo 1.99\n"), "go", []string{`"sid"`}, nil},
-		{"rust", dir("Cargo.toml", "[package]\n", "Cargo.lock", "version = 3\n"), "rust", []string{"action \"cargo_build\"", "bookworm"}, []string{"pre ", "variable", "network"}},
+		{"rust", dir("Cargo.toml", "[package]\n", "Cargo.lock", "version = 3\n"), "rust", []string{"action \"cargo_build\"", "bookworm"}, []string{"pre ", "variable \"", "network {"}},
 		{"rust with crates", dir("Cargo.toml", "[dependencies]\nx = \"1\"\n", "Cargo.lock", "version = 4\nsource = \"registry+x\"\n"), "rust",
 			[]string{"action \"cargo_fetch\"", "trixie"}, []string{"variable \"", "network {"}},
 		{"rust, vendored", dir("Cargo.toml", "[dependencies]\nx = \"1\"\n", "Cargo.lock", "source = \"registry+x\"\n", "vendor/x/y", ""), "rust", nil, []string{"cargo_fetch"}},
