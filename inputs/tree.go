@@ -138,7 +138,7 @@ func (s *Store) takeOver(b *builder, last string, trees []Placed) error {
 	wanted := map[[sha256.Size]byte]bool{}
 	for _, t := range trees {
 		for _, f := range t.Tree.Files() {
-			wanted[f.Sum] = true
+			wanted[f.Sum] = wanted[f.Sum] || f.Size > 0
 		}
 	}
 	var found []content
