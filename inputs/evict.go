@@ -130,17 +130,26 @@ func diskUsage(dir string) int64 {
 // whole before it empties it, so that a new one can take its place meanwhile.
 func (s *Store) remove(dir string) bool {
 	f, err := os.Open(filepath.Join(dir, imageFile))
-	if err == nil {
-		defer f.Close()
-		if ok, err := flock(f, syscall.LOCK_EX); !ok || err != nil || !isAt(f, dir) {
-			return false
-		}
+	if err != nil {
+		return removeRest(dir)
+	}
+	defer f.Close()
+	if ok, err := flock(f, syscall.LOCK_EX); !ok || err != nil || !isAt(f, dir) {
+		return false
 	}
 	gone := filepath.Join(s.dir, tempPrefix+rand.Text())
 	if os.MkdirAll(s.dir, 0o700) != nil || os.Rename(dir, gone) != nil {
 		return false
 	}
 	return os.RemoveAll(gone) == nil
+}
+
+// removeRest removes a directory that has no image. If it has one by now, that can
+// still be used by those who have it, and is taken for damaged later.
+func removeRest(dir string) bool {
+	os.Remove(filepath.Join(dir, aboutFile))
+	os.Remove(filepath.Join(dir, contentsFile))
+	return os.Remove(dir) == nil
 }
 
 // isAt reports whether an open file is still the image of a directory. Once it is
