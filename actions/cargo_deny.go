@@ -38,9 +38,6 @@ var _ = register(Definition{
 	Steps: func(args config.Args, _ Host) ([]guest.Step, error) {
 		flags := append([]string{"--workspace"}, cargoHow(args)...)
 		flags = append(flags, "check")
-		if slices.Contains(args.Strings("checks"), "advisories") || len(args.Strings("checks")) == 0 {
-			flags = append(flags, "--disable-fetch")
-		}
 		flags = append(flags, args.Strings("checks")...)
 		return []guest.Step{cargoStep(args, "deny", "cargo-deny", "no package of Debian has it", flags...)}, nil
 	},

@@ -16,6 +16,8 @@ import (
 const (
 	cargoHome    = guest.DirDeps + "/cargo" // CARGO_HOME: what was fetched, and cargo's configuration
 	cargoScratch = "/tmp/ambient-cargo"     // copies of manifests in the guest
+	// cargoConfigFile is what becomes the config.toml in CARGO_HOME.
+	cargoConfigFile = "/tmp/ambient-cargo.toml"
 )
 
 var _ = register(Definition{
@@ -49,6 +51,7 @@ var _ = register(Definition{
 	Title: func(args config.Args) string {
 		return "cargo_fetch " + strings.Join(args.Strings("dirs"), " ")
 	},
+	Env: func(config.Args) map[string]string { return map[string]string{"CARGO_HOME": cargoHome} },
 	PlanEnv: func(config.Args) map[string]string {
 		return map[string]string{"CARGO_HOME": cargoHome, "CARGO_NET_OFFLINE": "true"}
 	},
@@ -119,22 +122,21 @@ func cargoFetchSteps(args config.Args, host Host) ([]guest.Step, error) {
 	}
 	names := quoteAll(dirs)
 	env := map[string]string{
-		"CARGO_HOME":        cargoHome,
 		"CARGO_NET_OFFLINE": "false",
 		"CARGO_TERM_COLOR":  "never",
 		"CARGO_TARGET_DIR":  cargoScratch + "/target",
 		"LC_ALL":            "C",
 	}
-	steps := []guest.Step{{Write: &guest.Write{Path: cargoHome, Dir: true}}}
+	var steps []guest.Step
 	if file != nil {
-		steps = append(steps, guest.Step{Write: &guest.Write{Path: cargoHome + "/config.toml", Content: file}})
+		steps = append(steps, guest.Step{Write: &guest.Write{Path: cargoConfigFile, Content: file}})
 	}
 	advisories := ""
 	if args.Bool("advisories") {
 		advisories = cargoAdvisories
 	}
 	return append(steps,
-		script(withheldNote("cargo_fetch", sources.Withheld)+fmt.Sprintf(cargoCopy, cargoScratch, guest.DirSource, names), env),
+		script(withheldNote("cargo_fetch", sources.Withheld)+fmt.Sprintf(cargoCopy, cargoScratch, guest.DirSource, names, guest.DirDeps, cargoConfigFile), env),
 		fetchScript(fmt.Sprintf(cargoFetch, cargoScratch, names, advisories), env, args.Int("retries")),
 		script(fmt.Sprintf(cargoFinish, cargoScratch), env),
 	), nil
@@ -142,12 +144,21 @@ func cargoFetchSteps(args config.Args, host Host) ([]guest.Step, error) {
 
 // cargoCopy makes a tree of manifests and lock files, with empty files in place
 // of code, since cargo wants to see that its targets exist. Its arguments: the
-// scratch directory, the source tree, the workspaces' directories.
+// scratch directory, the source tree, the workspaces' directories, that of what
+// is fetched, cargo's configuration.
 const cargoCopy = `scratch=%[1]s
 command -v cargo >/dev/null || {
 	echo "cargo_fetch: the image has no cargo: ` + cargoPackages + `, or run the action rustup before" >&2
 	exit 1
 }
+case $CARGO_HOME/ in
+%[4]s/*) mkdir -p "$CARGO_HOME" ;;
+*)
+	echo "cargo_fetch: CARGO_HOME is $CARGO_HOME, where nothing is kept for plan stages: set it to a directory below %[4]s, or do not set it" >&2
+	exit 1
+	;;
+esac
+if [ -e %[5]s ]; then mv %[5]s "$CARGO_HOME/config.toml"; fi
 cargo --version
 rm -rf "$scratch"
 mkdir -p "$scratch/src"
@@ -250,7 +261,28 @@ func cargoReach(args config.Args, host Host, tree Tree) ([]config.Allow, error) 
 	for _, m := range cargoForeign.FindAllStringSubmatch(locks, -1) {
 		r.foreign(m[1])
 	}
+	if args.Bool("advisories") {
+		r.cargoAdvisories(args, tree)
+	}
 	return r.all, nil
+}
+
+var (
+	cargoDatabases = regexp.MustCompile(`(?s)\bdb-urls\s*=\s*\[(.*?)\]`)
+	cargoDatabase  = regexp.MustCompile(`["'](https?://[^"'\s]+)["']`)
+)
+
+// cargoAdvisories adds the databases that a deny.toml names.
+func (r *reach) cargoAdvisories(args config.Args, tree Tree) {
+	for _, dir := range args.Strings("dirs") {
+		for _, name := range []string{"deny.toml", ".cargo/deny.toml"} {
+			for _, list := range cargoDatabases.FindAllStringSubmatch(readTree(tree, path.Join(dir, name)), -1) {
+				for _, m := range cargoDatabase.FindAllStringSubmatch(list[1], -1) {
+					r.foreign(m[1])
+				}
+			}
+		}
+	}
 }
 
 // cargoForeign finds the sources in a Cargo.lock that are no registry of git:

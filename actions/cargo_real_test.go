@@ -129,7 +129,7 @@ func TestCargoFetchFailures(t *testing.T) {
 		return source
 	}
 	sum := lock[strings.Index(lock, "checksum = \"")+len("checksum = \""):][:8]
-	const preparing, fetching, finishing = 1, 2, 3
+	const preparing, fetching, finishing = 0, 1, 2
 	index := strings.TrimPrefix(thisHost().Default("cargo"), "sparse+")
 	for _, c := range []struct {
 		name   string
@@ -152,11 +152,11 @@ func TestCargoFetchFailures(t *testing.T) {
 			m.env["CARGO_NET_RETRY"] = "0"
 			action := build(t, "cargo_fetch", withDefaults(t, Lookup("cargo_fetch"), c.args), FixedHost{})
 			out, failed := m.run(action)
-			step := failed - (len(action.Steps) - 4) // without those that write
+			step := failed - (len(action.Steps) - 3) // without those that write
 			if step != c.step || !strings.Contains(out, c.want) {
 				t.Errorf("step %d failed, want %d, with %q: %s", step, c.step, c.want, out)
 			}
-			if failed > 0 && action.Steps[failed].Exec.Outage != (c.step == fetching) {
+			if failed >= 0 && action.Steps[failed].Exec.Outage != (c.step == fetching) {
 				t.Errorf("step %d: outage is %v", failed, !(c.step == fetching))
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,9 +37,11 @@ var _ = register(Definition{
 			"The image must have `python3-pip`. An index that can not be reached makes the stage errored; a wrong hash or a package that does not exist makes it failed.",
 		Phases: []config.Phase{config.Pre},
 		Params: []config.Param{
-			{Name: "requirements", Type: config.TypeStrings, Doc: "Requirements files, relative to the source tree. Without it and without `packages`, `requirements.txt`."},
+			{Name: "requirements", Type: config.TypeStrings, Doc: "Requirements files, relative to the source tree. Without it, and without `packages` and `project`, `requirements.txt`."},
 			{Name: "packages", Type: config.TypeStrings, Doc: "Packages beside those of the files: `name`, or with a version as in a requirements file: `pytest>=8,<9`."},
 			{Name: "constraints", Type: config.TypeStrings, Doc: "Constraints files, relative to the source tree."},
+			{Name: "project", Type: config.TypeString, Doc: "The directory of a package of the source tree: what its `pyproject.toml` asks for, to run and to be built, is fetched as well. Only the text of that file is read."},
+			{Name: "extras", Type: config.TypeStrings, Doc: "Extras of `project` to fetch for."},
 			{Name: "require_hashes", Type: config.TypeBool, Default: false, Doc: "Whether every requirement must have a hash."},
 			{Name: "allow_sdist", Type: config.TypeBool, Default: false, Doc: "Whether packages without wheels are taken too. Their own code then runs in this stage, which has a network."},
 			{Name: "index", Type: config.TypeString, Doc: "Where to get packages in place of pip's own index: an https address."},
@@ -53,7 +56,7 @@ var _ = register(Definition{
 	Depends: pipDepends,
 	Reach:   pipReach,
 	Title: func(args config.Args) string {
-		return "pip_get " + strings.Join(append(pipFiles(args), args.Strings("packages")...), " ")
+		return pipTitle("pip_get", args)
 	},
 	PlanEnv: func(config.Args) map[string]string {
 		return map[string]string{"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": pipDir, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -64,9 +67,11 @@ var _ = register(Definition{
 // marker, but without an address and options.
 var pipPackage = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\s*(\[[A-Za-z0-9._, -]*\])?\s*([<>=!~(][^@;\s][^@;]*)?(;[^\n]*)?$`)
 
+var pipExtra = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+
 // pipFiles are the requirements files of an action.
 func pipFiles(args config.Args) []string {
-	if !args.Has("requirements") && !args.Has("packages") {
+	if !args.Has("requirements") && !args.Has("packages") && !args.Has("project") {
 		return []string{"requirements.txt"}
 	}
 	return slices.Clone(args.Strings("requirements"))
@@ -106,8 +111,19 @@ func (c *checker) pipLists(args config.Args) {
 			break
 		}
 	}
-	if args.Has("packages") && len(pipFiles(args))+len(args.Strings("packages")) == 0 {
-		c.problem("packages", "Nothing to fetch", "Name packages, or requirements files, or leave both out for requirements.txt.")
+	if args.Has("project") {
+		c.sourceDirs("project", []string{args.String("project")})
+	} else if len(args.Strings("extras")) > 0 {
+		c.problem("extras", "Extras of nothing", "Say with the argument project of which directory.")
+	}
+	for _, e := range args.Strings("extras") {
+		if !pipExtra.MatchString(e) {
+			c.problem("extras", "Not the name of an extra", "An extra has letters, digits and \"-_.\" only.")
+			break
+		}
+	}
+	if !args.Has("project") && len(pipFiles(args))+len(args.Strings("packages")) == 0 {
+		c.problem("", "No packages", "Name packages, or requirements files, or a project, or leave all out for requirements.txt.")
 	}
 }
 
@@ -130,6 +146,12 @@ func pipGetSteps(args config.Args, host Host) ([]guest.Step, error) {
 	}
 	for _, f := range args.Strings("constraints") {
 		files = append(files, "-c", f)
+	}
+	for _, e := range args.Strings("extras") {
+		files = append(files, "-x", e)
+	}
+	if args.Has("project") {
+		files = append(files, "-p", path.Clean(args.String("project")))
 	}
 	var flags []string
 	if !args.Bool("allow_sdist") {
@@ -244,7 +266,7 @@ const pipMaxAge = 24 * time.Hour
 // others include are taken to be called as such files are.
 func pipDepends(args config.Args) (Depends, string) {
 	files := append(pipFiles(args), args.Strings("constraints")...)
-	d := Depends{Files: append(files, "**/*requirements*", "**/*constraints*", "**/requirements/**"), MaxAge: pipMaxAge}
+	d := Depends{Files: append(files, "**/*requirements*", "**/*constraints*", "**/requirements/**", "**/pyproject.toml"), MaxAge: pipMaxAge}
 	if args.Bool("require_hashes") {
 		d.MaxAge = 0
 	}

@@ -24,6 +24,7 @@ var _ = register(Definition{
 			{Name: "packages", Type: config.TypeStrings, Doc: "Packages beside those of the files: `name`, or with a version as in a requirements file."},
 			{Name: "constraints", Type: config.TypeStrings, Doc: "Constraints files, relative to the source tree."},
 			{Name: "project", Type: config.TypeString, Doc: "The directory of a package of the source tree to install as well, such as `.`."},
+			{Name: "extras", Type: config.TypeStrings, Doc: "Extras of `project` to install."},
 			{Name: "editable", Type: config.TypeBool, Default: false, Doc: "Whether `project` is used in place (`pip install -e`)."},
 			{Name: "build_isolation", Type: config.TypeBool, Default: true, Doc: "Whether `project` is built with what its `[build-system]` asks for, which must have been fetched. Without, with what is installed: a package of Debian such as `python3-setuptools` will do if `system_site_packages` is set."},
 			{Name: "system_site_packages", Type: config.TypeBool, Default: false, Doc: "Whether packages of the image can be used too."},
@@ -34,7 +35,7 @@ var _ = register(Definition{
 	},
 	Steps: pipInstallSteps,
 	Title: func(args config.Args) string {
-		return "pip_install " + strings.Join(append(pipInstallFiles(args), args.Strings("packages")...), " ")
+		return pipTitle("pip_install", args)
 	},
 	Env: func(config.Args) map[string]string {
 		return map[string]string{
@@ -46,20 +47,20 @@ var _ = register(Definition{
 	Path:   func(config.Args) []string { return []string{pipVenv + "/bin"} },
 })
 
-// pipInstallFiles are the requirements files of an action.
-func pipInstallFiles(args config.Args) []string {
+// pipTitle shortens an action for the log.
+func pipTitle(name string, args config.Args) string {
+	words := append([]string{name}, pipFiles(args)...)
+	words = append(words, args.Strings("packages")...)
 	if args.Has("project") {
-		return args.Strings("requirements")
+		words = append(words, args.String("project"))
 	}
-	return pipFiles(args)
+	return strings.Join(words, " ")
 }
 
 func checkPipInstall(args config.Args) []config.Problem {
 	var c checker
 	c.pipLists(args)
-	if args.Has("project") {
-		c.sourceDirs("project", []string{args.String("project")})
-	} else if args.Bool("editable") {
+	if !args.Has("project") && args.Bool("editable") {
 		c.problem("editable", "Nothing to use in place", "Say with the argument project which directory.")
 	}
 	return c.problems
@@ -70,7 +71,7 @@ func pipInstallSteps(args config.Args, _ Host) ([]guest.Step, error) {
 	if args.Bool("system_site_packages") {
 		venv = append(venv, "--system-site-packages")
 	}
-	for _, f := range pipInstallFiles(args) {
+	for _, f := range pipFiles(args) {
 		flags = append(flags, "--requirement="+f)
 	}
 	for _, f := range args.Strings("constraints") {
@@ -82,7 +83,11 @@ func pipInstallSteps(args config.Args, _ Host) ([]guest.Step, error) {
 	}
 	if args.Has("project") {
 		// pip wants to see that "." is a directory and no name.
-		project := []string{"./" + workDir(args.String("project"))}
+		dir := "./" + workDir(args.String("project"))
+		if extras := args.Strings("extras"); len(extras) > 0 {
+			dir += "[" + strings.Join(extras, ",") + "]"
+		}
+		project := []string{dir}
 		if args.Bool("editable") {
 			project = append([]string{"--editable"}, project...)
 		}

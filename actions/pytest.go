@@ -17,14 +17,20 @@ var _ = register(Definition{
 			{Name: "paths", Type: config.TypeStrings, Doc: "Files and directories with tests. Without it, what pytest's configuration says, or all."},
 			{Name: "args", Type: config.TypeStrings, Doc: "More arguments: `[\"-k\", \"parser\"]`."},
 			{Name: "dir", Type: config.TypeString, Default: ".", Doc: "The directory to start in, relative to the source tree."},
-			{Name: "junit", Type: config.TypeString, Doc: "Where to put a report in the format of JUnit, below the artifacts directory."},
+			{Name: "junit", Type: config.TypeString, Doc: "Where to put a report in the format of JUnit, below the artifacts directory. The run's record then has the number of tests and those that failed."},
 		},
 		NeedsDebian: true,
 		Example:     "action \"pytest\" {\n  paths = [\"tests\"]\n  junit = \"pytest.xml\"\n}",
 		Check:       checkPytest,
 	},
 	Steps: pytestSteps,
-	Env:   func(config.Args) map[string]string { return map[string]string{"PYTHONDONTWRITEBYTECODE": "1"} },
+	Reports: func(args config.Args) *guest.Reports {
+		if !args.Has("junit") {
+			return nil
+		}
+		return &guest.Reports{Files: []string{artifactPath(args.String("junit"))}} // pytest itself says whether a test failed
+	},
+	Env: func(config.Args) map[string]string { return map[string]string{"PYTHONDONTWRITEBYTECODE": "1"} },
 })
 
 func checkPytest(args config.Args) []config.Problem {

@@ -61,6 +61,30 @@ func TestPipClean(t *testing.T) {
 	}
 }
 
+// Of a pyproject.toml only the text counts.
+func TestPipCleanProject(t *testing.T) {
+	const text = "[build-system]\nrequires = [\"hatchling>=1\"]\nbuild-backend = \"x\"\n[project]\nname = \"My.Pkg\"\ndependencies = [\"idna>=2\", \"six; python_version<'3'\"]\n" +
+		"[project.optional-dependencies]\nTest_it = [\"pytest\", \"my-pkg[docs]\"]\ndocs = [\"sphinx\", \"my_pkg[test-it]\"]\nbad = [\"x @ git+https://x.example/y\"]\n"
+	for _, c := range []struct{ text, args, list, said string }{
+		{text, "-p .", "hatchling>=1\nidna>=2\nsix; python_version<'3'\n", ""},
+		{text, "-x test-it -p .", "hatchling>=1\nidna>=2\nsix; python_version<'3'\npytest\nsphinx\n", ""},
+		{text, "-x bad -p .", "", "only http and https"},
+		{text, "-x none -p .", "", "has no extra none"},
+		{"[project]\ndynamic = [\"dependencies\"]\n", "-p .", "setuptools\nwheel\n", "leaves its dependencies to code"},
+		{"[project]\ndependencies = \"x\"\n", "-p .", "", "is no list"},
+		{"[project]\ndependencies = [\"--no-binary :all:\"]\n", "-p .", "", "is no requirement"},
+		{"[project]\ndependencies = [\"x\\n-e .\"]\n", "-p .", "", "is no list"},
+		{"project = 7\n", "-p .", "", "is no table"},
+		{"[project", "-p .", "", "pyproject.toml"},
+		{text, "-p sub", "", "there is no sub/pyproject.toml"},
+	} {
+		list, _, said := clean(t, false, map[string]string{"pyproject.toml": c.text}, strings.Fields(c.args)...)
+		if list != c.list || !strings.Contains(said, c.said) || strings.Contains(said, "Traceback") {
+			t.Errorf("%q, %s: list %q, said %q", c.text, c.args, list, said)
+		}
+	}
+}
+
 // cleanAll runs the script on 0.txt, 1.txt and so on, in one process.
 const cleanAll = `
 import runpy, sys
@@ -235,7 +259,7 @@ func TestPipGetFailures(t *testing.T) {
 			if step != c.step || !strings.Contains(out, c.want) {
 				t.Errorf("step %d failed, want %d, with %q: %s", step, c.step, c.want, out)
 			}
-			if failed > 0 && action.Steps[failed].Exec.Outage != (c.step == fetching) {
+			if failed >= 0 && action.Steps[failed].Exec.Outage != (c.step == fetching) {
 				t.Errorf("step %d: outage is %v", failed, !(c.step == fetching))
 			}
 		})

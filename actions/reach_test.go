@@ -92,6 +92,10 @@ func TestCargoReach(t *testing.T) {
 	if got := reached(t, "cargo_fetch", values(), FixedHost{}, nil); len(got) != 0 {
 		t.Errorf("with nothing known: %v", got)
 	}
+	deny := mapTree{"Cargo.lock": "version = 4\n", "sub/Cargo.lock": "x", "sub/deny.toml": "[advisories]\ndb-urls = [\n  \"https://db.example/a\", 'https://127.0.0.1/b',\n]\n"}
+	if got := reached(t, "cargo_fetch", values("dirs", []string{".", "sub"}), FixedHost{}, deny); !slices.Equal(got, []string{"db.example:443"}) {
+		t.Errorf("with deny.toml: %v", got)
+	}
 	many := ""
 	for i := range 1000 {
 		many += fmt.Sprintf("source = \"git+https://h%d.example/x\"\n", i)

@@ -48,6 +48,7 @@ func (m *machine) path(p string) string { return filepath.Join(m.root, p) }
 
 // local replaces the guest's directories in a text by this host's.
 func (m *machine) local(s string) string {
+	s = strings.ReplaceAll(s, cargoConfigFile, m.path(cargoConfigFile))
 	for _, dir := range []string{guest.DirRoot, goScratch, debScratch, cargoScratch, pipScratch, pipVenv, nodeScratch, gitScratch} {
 		s = strings.ReplaceAll(s, dir+"/", m.path(dir)+"/")
 		s = strings.ReplaceAll(s, dir+":", m.path(dir)+":")

@@ -127,8 +127,8 @@ if ! command -v rustup >/dev/null && [ -z "$RUSTUP_UPDATE_ROOT" ]; then
 	echo "rustup: the image has no rustup, and nothing says where to get it: set RUSTUP_UPDATE_ROOT and RUSTUP_DIST_SERVER on the machine that runs ambient, install rustup there, or add the package rustup (Debian 13 and later) to the image" >&2
 	exit 1
 fi
-if ! command -v rustup >/dev/null && ! command -v curl >/dev/null && ! command -v wget >/dev/null; then
-	echo "rustup: the image has no rustup, and no curl to get it: add the package curl to it" >&2
+if ! command -v rustup >/dev/null && ! command -v curl >/dev/null && ! command -v wget >/dev/null && ! command -v python3 >/dev/null; then
+	echo "rustup: the image has no rustup, and neither curl nor wget nor python3 to get it: add the package curl to it" >&2
 	exit 1
 fi
 `
@@ -138,7 +138,9 @@ fi
 const rustupInit = `scratch=%[1]s
 if command -v rustup >/dev/null; then exit 0; fi
 get() {
-	if command -v curl >/dev/null; then curl -fsSL -o "$2" "$1"; else wget -q -O "$2" "$1"; fi
+	if command -v curl >/dev/null; then curl -fsSL -o "$2" "$1"
+	elif command -v wget >/dev/null; then wget -q -O "$2" "$1"
+	else python3 -c 'import shutil, sys, urllib.request as u; shutil.copyfileobj(u.urlopen(sys.argv[1], timeout=60), open(sys.argv[2], "wb"))' "$1" "$2"; fi
 }
 from="$RUSTUP_UPDATE_ROOT/dist/$(uname -m)-unknown-linux-gnu"
 echo "downloading rustup"
@@ -147,7 +149,7 @@ get "$from/rustup-init.sha256" "$scratch/sum"
 sum=$(cut -d' ' -f1 "$scratch/sum")
 echo "$sum  $scratch/rustup-init" | sha256sum -c - >/dev/null
 chmod 0755 "$scratch/rustup-init"
-"$scratch/rustup-init" -y --no-modify-path --no-update-default-toolchain --default-toolchain=none --profile=minimal
+"$scratch/rustup-init" -y -q --no-modify-path --no-update-default-toolchain --default-toolchain=none --profile=minimal
 `
 
 // rustupFetch installs the toolchain. A failure that no retry can mend is noted

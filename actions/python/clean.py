@@ -1,6 +1,9 @@
 """Copies requirements files without what must not run where there is a network.
 
-usage: clean.py TARGET [-r|-c FILE]...
+usage: clean.py TARGET [-r|-c FILE | -p DIR | -x EXTRA]...
+
+-p is for the directory of a package: what its pyproject.toml asks for, to run and
+to be built, and for the extras that -x names before it.
 
 It writes TARGET, one list of requirements with everything that the files
 include, and TARGET.constraints. What it can not take it says on stderr and ends
@@ -14,6 +17,7 @@ MAX_FILES = 100
 NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 REQUIREMENT = re.compile(r"^" + NAME + r"\s*(\[[^\]]*\])?\s*($|[<>=!~;(@,])")
 DIRECT = re.compile(r"^" + NAME + r"\s*(\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
+ITSELF = re.compile(r"^\s*(?P<name>" + NAME + r")\s*\[(?P<extras>[^\]]*)\]")
 WEB = re.compile(r"^https?://[^/\s]", re.I)
 # Options of a whole file that say where packages are, with an address.
 PLACES = {"-i": "--index-url", "--index-url": "--index-url", "--pypi-url": "--index-url",
@@ -23,7 +27,7 @@ HARMLESS = {"--pre", "--prefer-binary", "--require-hashes", "--no-index"}
 
 
 def fail(path, number, text):
-    sys.exit("pip_get: %s, line %d: %s" % (path, number, text))
+    sys.exit("pip_get: %s%s: %s" % (path, ", line %d" % number if number else "", text))
 
 
 def lines(path):
@@ -106,12 +110,75 @@ class Cleaner:
             fail(path, number, "only packages by name are possible: a directory, archive or repository would run its code where there is a network: %s" % line)
         self.out[constraint].append(line)
 
+    def project(self, dir, extras):
+        path = os.path.normpath(os.path.join(dir, "pyproject.toml"))
+        try:
+            with open(path, encoding="utf-8") as f:
+                data = parse(f.read())
+        except FileNotFoundError:
+            if not any(os.path.exists(os.path.join(dir, name)) for name in ("setup.py", "setup.cfg")):
+                sys.exit("pip_get: there is no %s in the source tree" % path)
+            sys.stderr.write("pip_get: without a pyproject.toml, nothing says what %s needs but its code: name that with the argument packages\n" % dir)
+            data = {}
+        except (OSError, ValueError) as e:
+            sys.exit("pip_get: %s: %s" % (path, e))
+        build, own = table(path, data, "build-system"), table(path, data, "project")
+        if "dependencies" in own.get("dynamic", []):
+            sys.stderr.write("pip_get: %s leaves its dependencies to code of the project: name them with the arguments requirements or packages\n" % path)
+        optional = table(path, own, "optional-dependencies")
+        wanted = [("build-system.requires", build.get("requires", ["setuptools", "wheel"])), ("project.dependencies", own.get("dependencies", []))]
+        optional = {normal(name): value for name, value in optional.items()}
+        extras = [normal(extra) for extra in extras]
+        for extra in extras:
+            if extra not in optional:
+                sys.exit("pip_get: %s has no extra %s" % (path, extra))
+            wanted.append(("project.optional-dependencies." + extra, optional[extra]))
+            # An extra can name others by naming the package itself.
+            for r in optional[extra] if isinstance(optional[extra], list) else []:
+                itself = isinstance(r, str) and ITSELF.match(r)
+                if itself and normal(itself.group("name")) == normal(str(own.get("name", ""))):
+                    extras.extend(e for e in map(normal, itself.group("extras").split(",")) if e not in extras)
+        for key, requirements in wanted:
+            if not isinstance(requirements, list) or not all(isinstance(r, str) and "\n" not in r and "\r" not in r for r in requirements):
+                sys.exit("pip_get: %s: %s is no list of requirements" % (path, key))
+            for r in requirements:
+                itself = ITSELF.match(r)
+                if itself and normal(itself.group("name")) == normal(str(own.get("name", ""))):
+                    continue
+                if r.lstrip().startswith("-"):
+                    sys.exit("pip_get: %s: %s: %s is no requirement" % (path, key, r))
+                self.requirement(path + ": " + key, 0, r.strip(), False)
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def parse(text):
+    try:
+        import tomllib
+    except ImportError:
+        from pip._vendor import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def table(path, data, name):
+    value = data.get(name, {})
+    if not isinstance(value, dict):
+        sys.exit("pip_get: %s: %s is no table" % (path, name))
+    return value
+
 
 def main(argv):
     target, files = argv[1], argv[2:]
-    cleaner = Cleaner(os.environ.get("AMBIENT_ALLOW_SDIST") == "1")
+    cleaner, extras = Cleaner(os.environ.get("AMBIENT_ALLOW_SDIST") == "1"), []
     for kind, path in zip(files[::2], files[1::2]):
-        cleaner.file(path, kind == "-c")
+        if kind == "-x":
+            extras.append(path)
+        elif kind == "-p":
+            cleaner.project(path, extras)
+        else:
+            cleaner.file(path, kind == "-c")
     for name, constraint in ((target, False), (target + ".constraints", True)):
         with open(name, "w", encoding="utf-8") as f:
             f.writelines(line + "\n" for line in cleaner.out[constraint])
