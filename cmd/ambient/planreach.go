@@ -74,20 +74,16 @@ func addReach(out *stageJSON, src config.Source, s *config.Stage) {
 	}
 }
 
-// noHost is a machine about which nothing is known: whoever asks it panics.
-type noHost struct{ actions.Host }
-
 // offlineReach returns what an action must reach as far as its arguments and the
 // source tree say. Known is false when the rest depends on the configuration of
 // the machine that runs the stage: a plan is the same on all of them.
 func offlineReach(def *actions.Definition, a *config.Action, tree actions.Tree) (list []config.Allow, known bool) {
-	defer func() {
-		if recover() != nil {
-			list, known = nil, false // it asked the machine
-		}
-	}()
-	list, err := def.Reach(a.Args, noHost{}, tree)
-	return list, err == nil
+	var host noHost
+	list, err := def.Reach(a.Args, &host, tree)
+	if err != nil || host.asked {
+		return nil, false
+	}
+	return list, true
 }
 
 // planTree is the source tree of a project, where that is a directory.
