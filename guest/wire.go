@@ -3,13 +3,14 @@
 // both halves can share it.
 //
 // The guest program is PID 1 of a stage's machine (package agent). Host and
-// guest talk over two virtio-serial ports:
+// guest talk over virtio-serial ports:
 //
 //   - PortControl carries Message frames both ways: the guest says Ready, the
 //     host answers Start, the guest reports actions and says Done. The host may
 //     send Stop at any time after Start. A machine that goes on from a template
 //     was saved after its Ready: the host sends Wake and gets Ready again.
 //   - PortLog carries LogFrame frames from guest to host only.
+//   - PortAgent carries AgentFrame frames both ways, in stages with an SSH agent.
 //
 // Everything a guest sends is hostile: the readers in this package bound every
 // length before they allocate and never panic.
@@ -32,6 +33,7 @@ const ProgramParameter = "ambient.program"
 const (
 	PortControl = "ambient.control"
 	PortLog     = "ambient.log"
+	PortAgent   = "ambient.agent"
 )
 
 // Serials of the virtio-blk devices, found in the guest under
@@ -71,6 +73,9 @@ const (
 	DirReceipts  = "/ci/receipts" // of post stages, whose artifacts directory is an input
 )
 
+// AgentSocket is where programs in the guest find the host's SSH agent.
+const AgentSocket = "/run/ambient/ssh/agent"
+
 // Plan is the runnable plan: everything the guest program needs to run a stage.
 // It reaches the guest in Start or, with other files or when it is large, as
 // PlanFile on the exec device.
@@ -84,6 +89,10 @@ type Plan struct {
 	Network *Network          `json:"network,omitempty"`
 	Trust   bool              `json:"trust"` // CAFile is on the exec device and is to be installed
 	Actions []Action          `json:"actions"`
+	// EnvFiles are further variables: each value is the content of a file of the
+	// inputs, which is removed once it is read. Keys are names, values paths.
+	EnvFiles map[string]string `json:"env_files,omitempty"`
+	Agent    bool              `json:"agent,omitempty"` // the host's SSH agent answers at AgentSocket
 	// MemoryReserve is the memory, in bytes, that actions can not have, so that
 	// the guest program survives them. PIDs bounds the number of tasks.
 	MemoryReserve int64 `json:"memory_reserve"`
@@ -98,6 +107,7 @@ type Input struct {
 	Dir      string `json:"dir"`
 	Image    bool   `json:"image,omitempty"`     // EROFS; tar if not
 	ReadOnly bool   `json:"read_only,omitempty"` // mounted read-only and noexec; an image that is not has a writable layer above it
+	Memory   bool   `json:"memory,omitempty"`    // the directory is in memory alone, for root alone
 	Optional bool   `json:"optional,omitempty"`  // an unreadable archive is a warning and an empty directory
 }
 

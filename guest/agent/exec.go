@@ -276,7 +276,7 @@ func (w *worker) shell(name, file string, env []string) []string {
 // the plan's, then the step's own.
 func (w *worker) environ(own map[string]string) []string {
 	merged := map[string]string{"PATH": defaultPath, "HOME": "/root"}
-	for _, m := range []map[string]string{w.trustEnv, w.plan.Env, own} {
+	for _, m := range []map[string]string{w.trustEnv, w.plan.Env, w.fileEnv, own} {
 		for k, v := range m {
 			merged[k] = v
 		}

@@ -282,6 +282,11 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 		}
 		w.trustEnv, w.client = env, newClient(pool)
 	}
+	if plan.Agent {
+		if err := m.serveAgent(); err != nil {
+			return nil, fmt.Errorf("SSH agent: %w", err)
+		}
+	}
 	proxyFromPlan(plan.Env)
 	syscall.Umask(0o022)
 	return w, nil

@@ -34,7 +34,31 @@ func (w *worker) unpackAll(ctx context.Context) error {
 			return err
 		}
 	}
+	return w.readEnvFiles()
+}
+
+// readEnvFiles takes the variables whose values came as files.
+func (w *worker) readEnvFiles() error {
+	for name, file := range w.plan.EnvFiles {
+		path := w.path(file)
+		value, err := os.ReadFile(path)
+		if err == nil {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			return fmt.Errorf("the variable %s: %w", name, err)
+		}
+		if w.fileEnv == nil {
+			w.fileEnv = map[string]string{}
+		}
+		w.fileEnv[name] = string(value)
+	}
 	return nil
+}
+
+// inMemory is where an input lives that is in memory alone.
+func inMemory(dir string) mountSpec {
+	return mountSpec{"memory", dir, "tmpfs", syscall.MS_NOSUID | syscall.MS_NODEV, "mode=0700,size=16m"}
 }
 
 func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
@@ -44,6 +68,11 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 	}
 	if in.Serial != "" && in.Image {
 		return w.mountImage(in, dir)
+	}
+	if in.Memory && w.mounts {
+		if err := inMemory(dir).mount(); err != nil {
+			return err
+		}
 	}
 	var err error
 	if in.Serial != "" {

@@ -39,6 +39,7 @@ type worker struct {
 	now     func() time.Time
 
 	trustEnv map[string]string
+	fileEnv  map[string]string // of Plan.EnvFiles
 	pumps    sync.WaitGroup
 	scripts  int                  // written so far
 	given    map[string]time.Time // when an output was as the host gave it
