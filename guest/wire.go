@@ -22,7 +22,7 @@ import (
 )
 
 // ProtocolVersion is raised whenever either side would misunderstand the other.
-const ProtocolVersion = 3
+const ProtocolVersion = 4
 
 // ProgramParameter is the kernel parameter that carries the digest of the guest
 // program, which the guest repeats in Ready: ambient.program=sha256:….

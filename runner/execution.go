@@ -38,6 +38,9 @@ type execution struct {
 	closed    sync.Once
 	close     []func() // run last in first out
 	redact    secrets.Redactor
+	secrets   *stageSecrets // nil: it has none, or they are not read yet
+
+	signatures *signatures
 
 	logTooLong atomic.Bool
 	reports    testReports
@@ -51,6 +54,7 @@ func newExecution(r *Runner, job *stages.Job, obs stages.Observer) *execution {
 	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{}),
 		redact: secrets.Redact(sensitiveValues(r.opts.Sensitive))}
 	x.reports.warn, x.reports.redact = x.warn, x.redact.Text
+	x.signatures = newSignatures(x)
 	x.wanted, x.unwant = context.WithCancel(context.Background())
 	return x
 }
@@ -176,6 +180,7 @@ func (x *execution) talk() (story, time.Time) {
 	defer cancel()
 	console := x.pumpConsole()
 	log := x.pumpLog()
+	agent := x.serveAgent()
 	control := x.vm.Port(guest.PortControl)
 	messages, broken := readControl(ctx, control, x.ready)
 	s := &session{
@@ -191,6 +196,7 @@ func (x *execution) talk() (story, time.Time) {
 		st.failure = err
 	}
 	waitFor(log, drainLimit)
+	waitFor(agent, drainLimit)
 	if st.done != nil && st.stopped == "" && x.logTooLong.Load() {
 		st.stopped = stopLog // seen only after the guest was done
 	}

@@ -30,6 +30,9 @@ func (x *execution) prepare(ctx context.Context) error {
 	if x.plan, err = guestPlan(x.job, x.runner.host); err != nil {
 		return err
 	}
+	if err = planSecrets(x.plan, x.job.Stage); err != nil {
+		return err
+	}
 	return x.devices(ctx)
 }
 
@@ -87,7 +90,9 @@ func (x *execution) devices(ctx context.Context) error {
 		return &blockdev.TooLargeError{What: "what the stage reads", Limit: limits.Disk, Size: total}
 	}
 	cache := x.cacheIn()
-	x.leave(guest.SerialSecrets)
+	if !delivers(x.job.Stage) {
+		x.leave(guest.SerialSecrets)
+	}
 	if cache == x.device(guest.SerialCache) {
 		x.leave(guest.SerialCache)
 	}

@@ -135,8 +135,13 @@ func (x *execution) cleanError(err error) error {
 // reportSecrets puts into the record what became of the stage's secrets.
 func (x *execution) reportSecrets() {
 	uses := map[string]stages.SecretUse{}
+	for name, use := range x.signatures.end() {
+		uses[name] = *use
+	}
 	for name, n := range x.redact.Counts() {
-		uses[name] = stages.SecretUse{Name: name, Redacted: n}
+		use := uses[name]
+		use.Name, use.Redacted = name, n
+		uses[name] = use
 	}
 	var all []stages.SecretUse
 	for _, name := range slices.Sorted(maps.Keys(uses)) {

@@ -43,6 +43,8 @@ type Options struct {
 	CheckSource func(src config.Source, tree *source.Tree) error
 	// NoTemplates boots every machine.
 	NoTemplates bool
+	// Dir is the configuration's directory, where commands run that give secrets.
+	Dir string
 	// Sensitive are texts that nothing may show that leaves a stage.
 	Sensitive []string
 }
@@ -134,7 +136,10 @@ func (p prepared) Start(ctx context.Context) (stages.Execution, error) {
 	if ended(x.over) {
 		return x, nil
 	}
-	err := x.boot(ctx)
+	err := x.readSecrets(ctx)
+	if err == nil {
+		err = x.boot(ctx)
+	}
 	if err == nil {
 		go x.supervise(ctx)
 		return x, nil

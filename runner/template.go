@@ -77,7 +77,7 @@ func (x *execution) machineOptions() qemuvm.Options {
 	o := x.base.options()
 	o.CPUs, o.Memory = limits.CPUs, limits.Memory
 	o.Disks = x.disks
-	o.Ports = []string{guest.PortControl, guest.PortLog}
+	o.Ports = []string{guest.PortControl, guest.PortLog, guest.PortAgent}
 	o.Name = "ambient " + x.job.Stage.ID.String()
 	if networked(x.job.Stage) {
 		x.mac = newMAC()

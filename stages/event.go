@@ -17,19 +17,21 @@ type EventType string
 // The types of event, and which fields they fill beside Version, Time, Type,
 // Run and Stage.
 const (
-	RunStarted     EventType = "run_started"     // Projects, Stages
-	RunFinished    EventType = "run_finished"    // Outcome, Duration, Stages
-	StageQueued    EventType = "stage_queued"    //
-	StagePreparing EventType = "stage_preparing" // Text: what is done (an image is built, the source is packed)
-	StageDecided   EventType = "stage_decided"   // Text: why the stage runs and no earlier result is used
-	StageStarted   EventType = "stage_started"   // the machine runs; Text: how it was started
-	StageFinished  EventType = "stage_finished"  // Outcome, Limit, Reason, Exit, Signal, Duration, Times, From, Tests
-	StageRetried   EventType = "stage_retried"   // an attempt ended and another follows; Outcome, Limit, Reason, Exit, Signal of the one that ended, Text
-	ActionStarted  EventType = "action_started"  // Action, Name
-	ActionFinished EventType = "action_finished" // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
-	LogOutput      EventType = "log"             // Action, Stream, Text: whole lines, without the newline
-	WarningRaised  EventType = "warning"         // Text
-	SecretsUsed    EventType = "secrets_used"    // Secrets: at the end of a stage that has any
+	RunStarted       EventType = "run_started"       // Projects, Stages
+	RunFinished      EventType = "run_finished"      // Outcome, Duration, Stages
+	StageQueued      EventType = "stage_queued"      //
+	StagePreparing   EventType = "stage_preparing"   // Text: what is done (an image is built, the source is packed)
+	StageDecided     EventType = "stage_decided"     // Text: why the stage runs and no earlier result is used
+	StageStarted     EventType = "stage_started"     // the machine runs; Text: how it was started
+	StageFinished    EventType = "stage_finished"    // Outcome, Limit, Reason, Exit, Signal, Duration, Times, From, Tests
+	StageRetried     EventType = "stage_retried"     // an attempt ended and another follows; Outcome, Limit, Reason, Exit, Signal of the one that ended, Text
+	ActionStarted    EventType = "action_started"    // Action, Name
+	ActionFinished   EventType = "action_finished"   // Action, Name, Outcome, Exit, Signal, Limit, Reason, Duration
+	LogOutput        EventType = "log"               // Action, Stream, Text: whole lines, without the newline
+	SignatureMade    EventType = "signature"         // Name: the secret; Text: who logs in where
+	SignatureRefused EventType = "signature_refused" // Name: the secret, if one was asked for; Text: why
+	WarningRaised    EventType = "warning"           // Text
+	SecretsUsed      EventType = "secrets_used"      // Secrets: at the end of a stage that has any
 )
 
 // Event is one line of a run's record and of `apply -json`.

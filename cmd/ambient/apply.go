@@ -180,7 +180,7 @@ func (r *applyRun) run(ctx context.Context) (err error) {
 	}
 	engine, closeEngine, err := r.parts.newRunner(runner.Options{
 		Home: h, Note: r.view.Note, RequireKVM: r.opts.requireKVM, CheckSource: r.checkSource, Identifier: id,
-		NoTemplates: noTemplates, Sensitive: r.cfg.Sensitive(),
+		NoTemplates: noTemplates, Sensitive: r.cfg.Sensitive(), Dir: r.cfg.Dir,
 	})
 	if err != nil {
 		return err

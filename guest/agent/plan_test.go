@@ -45,7 +45,7 @@ func TestParsePlanRefuses(t *testing.T) {
 		step(`{"fetch":{"path":"x"}}`): "not absolute",
 		step(`{"exec":{"argv":["x"],"script":"y"}}`):                       "arguments or a script",
 		step(`{"exec":{"script":"y"},"write":{"path":"/x"}}`):              "2 kinds",
-		`{"version":3,"actions":[{"steps":[]},{"name":"n","steps":[{}]}]}`: "action 1 (n)",
+		`{"version":4,"actions":[{"steps":[]},{"name":"n","steps":[{}]}]}`: "action 1 (n)",
 	}
 	for text, want := range tests {
 		var data []byte
@@ -58,7 +58,7 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 }
 
-func step(s string) string { return `{"version":3,"actions":[{"steps":[` + s + `]}]}` }
+func step(s string) string { return `{"version":4,"actions":[{"steps":[` + s + `]}]}` }
 
 func TestWrite(t *testing.T) {
 	h := newHost(t, guest.Plan{})
