@@ -87,10 +87,23 @@ func eventLines(c *console, e stages.Event) string {
 			return c.paint(yellow, "Warning:") + " " + safe(e.Text) + "\n"
 		}
 		return say("%s %s", c.paint(yellow, "warning:"), safe(e.Text))
+	case stages.SecretsUsed:
+		return secretLines(say, e.Secrets)
 	case stages.LogOutput:
 		return logLines(c, stage+" | ", e.Text)
 	}
 	return ""
+}
+
+// secretLines says which values a stage printed.
+func secretLines(say func(string, ...any) string, uses []stages.SecretUse) string {
+	var b strings.Builder
+	for _, use := range uses {
+		if use.Redacted > 0 && use.Name != "" {
+			b.WriteString(say("%s was in what it printed and was taken out (%s)", safe(use.Name), count(int(use.Redacted), "time")))
+		}
+	}
+	return b.String()
 }
 
 // logLines puts a prefix before each line of a guest's text.
