@@ -29,56 +29,96 @@ func detectNode(t tree) *Part {
 	_ = json.Unmarshal([]byte(text), &pkg) // what can not be understood is left out
 	p := &Part{
 		Name: "node", What: "a Node package (package.json)",
-		suite: stable, packages: []string{"ca-certificates", "nodejs", "npm"}, memory: "2GiB",
+		suite: stable, packages: []string{"ca-certificates", "nodejs"}, memory: "2GiB",
 	}
-	lines := []string{}
-	if pkg.dependencies() > 0 {
+	m := manager(t)
+	switch {
+	case pkg.dependencies() > 0 && m.lock != "":
+		p.pre = []string{
+			`# Fetches what ` + m.lock + ` names and checks it, from the registry that`,
+			`# this machine uses. No script of a package runs here.`,
+			`action "` + m.get + `" {}`,
+		}
+		p.plan = append(p.plan, `action "`+m.install+`" {}`)
+	case pkg.dependencies() > 0:
 		p.index = &index{"npm_registry", "Address of a registry of Node packages. Empty: the public one."}
-		p.pre = npmFetch(t)
-		lines = append(lines, `cp -a "$AMBIENT_DEPS/npm/node_modules" .`)
+		p.packages = append(p.packages, "npm")
+		p.pre = npmFetch()
+		p.plan = append(p.plan, script(`cp -a "$AMBIENT_DEPS/npm/node_modules" .`)...)
+	default:
+		p.packages = append(p.packages, "npm")
 	}
-	for _, name := range []string{"build", "test"} {
-		if s := pkg.Scripts[name]; s != "" && !strings.Contains(s, noTest) {
-			lines = append(lines, "npm run "+name)
+	return p.nodeScripts(pkg, m)
+}
+
+// nodeManager is a package manager, by the lock file that it writes.
+type nodeManager struct{ tool, lock, get, install string }
+
+func manager(t tree) nodeManager {
+	for _, m := range []nodeManager{
+		{"pnpm", "pnpm-lock.yaml", "pnpm_get", "pnpm_install"},
+		{"yarn", "yarn.lock", "yarn_get", "yarn_install"},
+		{"npm", "npm-shrinkwrap.json", "npm_get", "npm_ci"},
+		{"npm", "package-lock.json", "npm_get", "npm_ci"},
+	} {
+		if t.first(m.lock) != "" {
+			return m
 		}
 	}
-	if len(lines) == 0 || !strings.HasPrefix(lines[len(lines)-1], "npm") {
-		lines = append(lines,
-			`# package.json has neither a script "build" nor one "test": this only`,
-			`# looks for syntax errors.`,
-			`find . -name node_modules -prune -o \( -name '*.js' -o -name '*.mjs' -o -name '*.cjs' \) -print |`,
-			`  while read -r file; do node --check "$file"; done`)
+	return nodeManager{tool: "npm"}
+}
+
+// nodeScripts adds what the package itself says about building and testing.
+func (p *Part) nodeScripts(pkg packageJSON, m nodeManager) *Part {
+	tool := m.tool
+	if len(p.pre) == 0 {
+		tool = "npm" // nothing fetches another one
 	}
-	p.plan = script(lines...)
+	found := false
+	for _, name := range []string{"build", "test"} {
+		s := pkg.Scripts[name]
+		if s == "" || strings.Contains(s, noTest) {
+			continue
+		}
+		found = true
+		block := []string{`action "npm_test" {`}
+		if name != "test" {
+			block = append(block, `  script = "`+name+`"`)
+		}
+		if tool != "npm" {
+			block = append(block, `  tool = "`+tool+`"`)
+		}
+		if len(block) == 1 {
+			p.plan = append(p.plan, block[0]+"}")
+			continue
+		}
+		p.plan = append(p.plan, append(block, `}`)...)
+	}
+	if found {
+		return p
+	}
+	p.plan = append(p.plan, script(
+		`# package.json has neither a script "build" nor one "test": this only`,
+		`# looks for syntax errors.`,
+		`find . -name node_modules -prune -o \( -name '*.js' -o -name '*.mjs' -o -name '*.cjs' \) -print |`,
+		`  while read -r file; do node --check "$file"; done`)...)
 	return p
 }
 
 // npmFetch installs into the dependencies without running anybody's install
-// scripts. The lock file decides what.
-func npmFetch(t tree) []string {
-	files, command := "package.json package-lock.json", "ci"
-	about := []string{
-		`# Installs what the lock file names. --ignore-scripts: no code of a`,
-		`# dependency runs where there is a network.`,
-	}
-	switch lock := t.first("package-lock.json", "npm-shrinkwrap.json"); {
-	case lock == "npm-shrinkwrap.json":
-		files = "package.json npm-shrinkwrap.json"
-	case lock == "":
-		files, command = "package.json", "install"
-		about = []string{
-			`# There is no package-lock.json, so every run may get other versions:`,
-			`# check one in (npm install --package-lock-only), and use "npm ci" here.`,
-			`# --ignore-scripts: no code of a dependency runs where there is a network.`,
-		}
-	}
-	return append(about, script(
+// scripts. Without a lock file the registry decides what.
+func npmFetch() []string {
+	return append([]string{
+		`# There is no lock file, so every run may get other versions: check one in`,
+		`# (npm install --package-lock-only), and use the actions npm_get and npm_ci.`,
+		`# --ignore-scripts: no code of a dependency runs where there is a network.`,
+	}, script(
 		`if [ -n "${var.npm_registry}" ]; then`,
 		`  export npm_config_registry="${var.npm_registry}"`,
 		`fi`,
 		`mkdir "$AMBIENT_DEPS/npm"`,
-		`cp `+files+` "$AMBIENT_DEPS/npm/"`,
+		`cp package.json "$AMBIENT_DEPS/npm/"`,
 		`cd "$AMBIENT_DEPS/npm"`,
-		`npm `+command+` --ignore-scripts --no-audit --no-fund`,
+		`npm install --ignore-scripts --no-audit --no-fund`,
 	)...)
 }
