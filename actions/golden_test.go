@@ -73,7 +73,7 @@ var goldens = []struct {
 	{"git_get", "git_get", values("url", "https://git.example/a/it's.git")},
 	{"git_get_pinned", "git_get", values("url", "ssh://git@git.example/a/words.git", "ref", "v1.2", "sha", digest[:40], "path", "sub/w", "submodules", true, "history", true)},
 	{"npm_get", "npm_get", values()},
-	{"npm_get_all", "npm_get", values("dirs", []string{"a", "it's"}, "omit", []string{"dev", "peer"}, "version", "11.0.0", "registry", "http://npm.example:4873/", "retries", int64(0))},
+	{"npm_get_all", "npm_get", values("dirs", []string{"a", "it's"}, "omit", []string{"dev", "peer"}, "tarballs", true, "version", "11.0.0", "registry", "http://npm.example:4873/", "retries", int64(0))},
 	{"pnpm_get", "pnpm_get", values()},
 	{"yarn_get", "yarn_get", values()},
 	{"npm_ci", "npm_ci", values("dir", "web", "omit", []string{"dev"}, "ignore_scripts", true)},

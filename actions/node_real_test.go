@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,8 +84,20 @@ func TestNodeOffline(t *testing.T) {
 func nodeOffline(t *testing.T, project, get, install, tool string) {
 	source := nodeProject(t, project)
 	m := newNodeMachine(t, source)
-	if out, failed := m.act(get, values(), thisHost()); failed != -1 {
+	args := values()
+	if tool == "npm" {
+		args = values("tarballs", true)
+	}
+	if out, failed := m.act(get, args, thisHost()); failed != -1 {
 		t.Fatalf("step %d failed: %s", failed, out)
+	}
+	for name := range m.tree(guest.DirDeps) {
+		if dir, file := filepath.Split(name); dir == "npm/" && !slices.Contains([]string{"is-number-6.0.0.tgz", "is-odd-3.0.1.tgz", "left-pad-1.3.0.tgz"}, file) {
+			t.Errorf("it made %s", name)
+		}
+	}
+	if _, err := os.Stat(m.path(npmTarballs + "/is-odd-3.0.1.tgz")); (err == nil) != (tool == "npm") {
+		t.Errorf("the archive of is-odd: %v", err)
 	}
 	if after := m.tree(guest.DirSource); !maps.Equal(source, after) {
 		t.Error("the source tree changed")

@@ -17,6 +17,7 @@ const (
 	nodeDeps    = guest.DirDeps + "/node" // package managers and what they fetched
 	nodeBin     = nodeDeps + "/bin"
 	nodeRC      = nodeDeps + "/npmrc" // the registries of the host
+	npmTarballs = guest.DirDeps + "/npm"
 	nodeScratch = "/tmp/ambient-node" // in a fetching stage; goes at its end
 )
 
@@ -57,6 +58,7 @@ type nodeConfig struct {
 	Source   string                   `json:"src"`
 	Deps     string                   `json:"deps"`
 	Scratch  string                   `json:"scratch"`
+	Tarballs string                   `json:"tarballs,omitempty"` // directory for them
 	Defaults map[string][]nodeRelease `json:"defaults"`
 }
 
@@ -89,8 +91,13 @@ func (f nodeFetcher) steps(args config.Args, host Host) ([]guest.Step, error) {
 	if r := args.String("registry"); r != "" {
 		settings.Registry = npmAddress(r)
 	}
+	tarballs := ""
+	if args.Bool("tarballs") {
+		tarballs = npmTarballs
+	}
 	conf, err := json.MarshalIndent(nodeConfig{
-		Action: f.action, Tool: f.tool, Version: args.String("version"), Registry: settings.Registry,
+		Tarballs: tarballs,
+		Action:   f.action, Tool: f.tool, Version: args.String("version"), Registry: settings.Registry,
 		Dirs: nodePaths(args.Strings("dirs")), Source: guest.DirSource, Deps: nodeDeps, Scratch: nodeScratch,
 		Defaults: map[string][]nodeRelease{f.tool: nodeReleases[f.tool]},
 	}, "", "  ")

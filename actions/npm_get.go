@@ -9,6 +9,9 @@ import (
 // npmOmit are the groups of packages that npm can leave out.
 var npmOmit = config.Param{Name: "omit", Type: config.TypeStrings, Doc: "Groups of packages to leave out: `dev`, `optional`, `peer`."}
 
+// npmKeep is for plans that add the archives to npm's cache themselves.
+var npmKeep = config.Param{Name: "tarballs", Type: config.TypeBool, Default: false, Doc: "Whether to put the packages into `/ci/deps/npm` too, as `NAME-VERSION.tgz`. `npm_ci` does not need them."}
+
 var npmFetcher = nodeFetcher{
 	action: "npm_get", tool: "npm",
 	fetch: func(args config.Args) string {
@@ -30,7 +33,7 @@ var _ = register(Definition{
 			"The image needs node (package `nodejs`). npm itself is fetched from the registry, with its checksum, when the image has none or `packageManager` asks for another version. " +
 			"A registry that can not be reached makes the stage errored.",
 		Phases:      []config.Phase{config.Pre},
-		Params:      []config.Param{nodeDirs, npmOmit, nodeRegistry, nodeVersionParam("npm"), retriesParam},
+		Params:      []config.Param{nodeDirs, npmOmit, npmKeep, nodeRegistry, nodeVersionParam("npm"), retriesParam},
 		Example:     "action \"npm_get\" {}",
 		NeedsDebian: true,
 		Check: func(args config.Args) []config.Problem {

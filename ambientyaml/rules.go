@@ -35,7 +35,7 @@ func init() {
 		"custom": {phases: inPlan, params: []string{"name", "args"}, make: makeCustom},
 
 		"http_get": {phases: inPre, params: []string{"items"}, make: makeHTTPGet},
-		"npm_get":  {phases: inPre, packages: []string{"ca-certificates", "curl", "jq"}, make: script(npmGet)},
+		"npm_get":  {phases: inPre, packages: []string{"ca-certificates", "nodejs"}, make: makeNpmGet},
 		"deb_get":  {phases: inPre, params: []string{"packages", "suite", "cert"}, make: makeDebGet},
 		"rustup":   {phases: inPre, params: []string{"channel", "target", "components", "profile"}, packages: []string{"ca-certificates", "rustup"}, make: makeRustup},
 

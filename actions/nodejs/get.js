@@ -301,6 +301,7 @@ async function finish () {
     for (const e of fs.readdirSync(npm)) if (e !== '_cacache') drop(npm, e)
     for (const e of ['tmp', '_lastverified']) drop(npm, '_cacache', e)
     files(path.join(npm, '_cacache', 'index-v5'), tidyIndex)
+    if (config.tarballs) for (const dir of config.dirs) archives(json(lockOf(dir)), path.join(npm, '_cacache', 'content-v2'))
   }
   if (config.tool === 'pnpm' && fs.existsSync(pnpm)) {
     for (const v of fs.readdirSync(pnpm)) for (const e of ['tmp', 'projects', 'server']) drop(pnpm, v, e)
@@ -310,6 +311,28 @@ async function finish () {
       fs.writeFileSync(f, text.replace(/"checkedAt":\d+/g, '"checkedAt":0'))
     })
   }
+}
+
+// Copies the archives of the packages in a lock file from npm's cache, which keeps them
+// by their checksums. Packages for other systems are not there.
+function archives (lock, store) {
+  fs.mkdirSync(config.tarballs, { recursive: true })
+  const take = (name, p) => {
+    const m = /^(sha\d+)-([A-Za-z0-9+/]+=*)/.exec(String(p.integrity))
+    if (!m) return
+    const hex = Buffer.from(m[2], 'base64').toString('hex')
+    const from = path.join(store, m[1], hex.slice(0, 2), hex.slice(2, 4), hex.slice(4))
+    const to = `${name}-${p.version}.tgz`.replace(/[^A-Za-z0-9@._+-]/g, '-')
+    if (fs.existsSync(from)) fs.copyFileSync(from, path.join(config.tarballs, to))
+  }
+  const walk = deps => {
+    for (const [name, p] of Object.entries(deps || {})) {
+      take(name, p)
+      walk(p.dependencies)
+    }
+  }
+  if (!lock.packages) return walk(lock.dependencies)
+  for (const [place, p] of Object.entries(lock.packages)) take(p.name || place.replace(/^.*node_modules\//, ''), p)
 }
 
 function files (dir, f) {
