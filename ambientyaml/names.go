@@ -36,18 +36,9 @@ func guess(name string, known []string) string {
 	return ""
 }
 
-// quote writes a word for a shell.
-func quote(word string) string {
-	if plainWord.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
 var (
-	sizeText  = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,6})?) *([kmgt]?)i?(b?)(ytes?)?$`)
-	plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@+-]+$`)
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	sizeText = regexp.MustCompile(`^([0-9]{1,15}(?:\.[0-9]{1,6})?) *([kmgt]?)i?(b?)(ytes?)?$`)
+	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // size reads a size of the Rust program. Its decimal units become the binary

@@ -80,11 +80,6 @@ func ruleNames() []string {
 	return names
 }
 
-// script makes actions that are a fixed script.
-func script(text string) func(*converter, *stage, *item) *action {
-	return func(*converter, *stage, *item) *action { return shell(text) }
-}
-
 // cargo makes the action of the same name, which takes no arguments there.
 func cargo(_ *converter, s *stage, it *item) *action {
 	s.project.rust = true
@@ -147,6 +142,9 @@ func makeDebGet(c *converter, s *stage, it *item) *action {
 }
 
 // makeRustup installs a toolchain where plan stages find it.
+// makeNpmGet keeps the archives, which plans add to npm's cache by themselves.
+func makeNpmGet(*converter, *stage, *item) *action { return newAction("npm_get", "tarballs", true) }
+
 func makeRustup(c *converter, s *stage, it *item) *action {
 	s.project.rust, s.project.rustup = true, true
 	a := newAction("rustup", "channel", "stable", "profile", "default") // what rustup means by itself

@@ -5,17 +5,6 @@ import (
 	"strings"
 )
 
-// npmGet fetches what a lock file of npm names.
-const npmGet = `lock=package-lock.json
-if [ -e npm-shrinkwrap.json ]; then lock=npm-shrinkwrap.json; fi
-mkdir -p "$AMBIENT_DEPS/npm"
-jq -r '[.. | objects | .resolved? | strings | select(test("^https?://"))] | unique[]' "$lock" |
-  while read -r url; do
-    file=$(echo "$url" | sed -e 's,^[a-z]*://[^/]*/,,' -e 's,[?#].*,,' -e 's,/,_,g' -e 's,\.tgz$,,').tgz
-    curl --fail --globoff --location --proto =http,https --retry 4 --silent --show-error -o "$AMBIENT_DEPS/npm/$file" "$url"
-  done
-`
-
 // tools are programs that scripts call and the Debian packages that have them.
 var tools = map[string]string{
 	"cargo": "cargo", "rustc": "cargo", "rustup": "rustup", "clang": "clang", "cmake": "cmake", "curl": "curl", "cc": "gcc",

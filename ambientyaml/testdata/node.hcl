@@ -3,7 +3,7 @@
 # The packages are guessed from the plans. Add what is missing.
 image "sample" {
   debian {
-    packages = ["ca-certificates", "curl", "git", "jq", "npm"]
+    packages = ["ca-certificates", "git", "nodejs", "npm"]
   }
 }
 
@@ -12,20 +12,8 @@ project "sample" {
   # The scripts call git, and this version of ambient hands the source over without .git.
 
   pre "deps" {
-    # What a script reaches is not known beforehand: with mode = "audit" the run ends with the list of hosts to allow.
-    network { mode = "open" }
-
-    action "shell" {
-      script = <<-EOT
-        lock=package-lock.json
-        if [ -e npm-shrinkwrap.json ]; then lock=npm-shrinkwrap.json; fi
-        mkdir -p "$AMBIENT_DEPS/npm"
-        jq -r '[.. | objects | .resolved? | strings | select(test("^https?://"))] | unique[]' "$lock" |
-          while read -r url; do
-            file=$(echo "$url" | sed -e 's,^[a-z]*://[^/]*/,,' -e 's,[?#].*,,' -e 's,/,_,g' -e 's,\.tgz$,,').tgz
-            curl --fail --globoff --location --proto =http,https --retry 4 --silent --show-error -o "$AMBIENT_DEPS/npm/$file" "$url"
-          done
-      EOT
+    action "npm_get" {
+      tarballs = true
     }
 
     action "http_get" {
