@@ -76,11 +76,7 @@ func debSteps(args config.Args, _ Host) ([]guest.Step, error) {
 	}
 	return []guest.Step{{Exec: &guest.Exec{
 		Script: text, Shell: "sh", Dir: workDir(args.String("dir")), Env: env,
-		Needs: []guest.Tool{
-			{Program: "dpkg-buildpackage", Package: "dpkg-dev"},
-			{Program: "gcc", Package: "build-essential"},
-			{Program: "dh", Package: "debhelper"},
-		},
+		Needs: []guest.Tool{{Program: "dpkg-buildpackage", Package: "build-essential"}}, // dpkg-checkbuilddeps knows the rest
 	}}}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/reports"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -58,7 +59,7 @@ func (b *bench) job() *stages.Job {
 // run does what a stage that is not reused does.
 func (b *bench) run(job *stages.Job, found stages.Found, outcome stages.Outcome) error {
 	b.t.Helper()
-	res := stages.Result{Outcome: outcome, Action: -1}
+	res := stages.Result{Outcome: outcome, Action: -1, Tests: &stages.Tests{Failing: []reports.Case{{Name: job.RunID}}}}
 	content := []byte("artifacts of " + job.RunID)
 	res.Output = &stages.Data{From: job.Stage.ID, Path: filepath.Join(job.Dir, "artifacts.tar"), Size: int64(len(content)), Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(content))}
 	for name, data := range map[string][]byte{"artifacts.tar": content, "build.log": []byte("log of " + job.RunID)} {
@@ -96,6 +97,9 @@ func (b *bench) check(job *stages.Job, res *stages.Result) {
 	log, lerr := os.ReadFile(filepath.Join(job.Dir, "build.log"))
 	if err != nil || lerr != nil || string(out) != "artifacts of "+res.From || string(log) != "log of "+res.From {
 		b.t.Errorf("reused %q and %q of %s: %v, %v", out, log, res.From, err, lerr)
+	}
+	if res.Tests == nil || res.Tests.Failing[0].Name != res.From {
+		b.t.Errorf("reused the tests %+v of %s", res.Tests, res.From)
 	}
 	if filepath.Dir(res.Output.Path) != job.Dir || res.Outcome != stages.Reused || res.Output.From != job.Stage.ID {
 		b.t.Errorf("%+v, %+v", res, res.Output)

@@ -48,7 +48,7 @@ func (u *Reuser) Find(ctx context.Context, job *stages.Job) stages.Found {
 	}
 	u.Store.touch(e.Key, u.now())
 	u.remember(job, e)
-	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e)}
+	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e), Tests: e.Tests}
 	if o := e.Output; o != nil {
 		res.Output = &stages.Data{From: job.Stage.ID, Path: filepath.Join(job.Dir, o.File), Size: o.Size, Digest: o.Digest}
 	}
@@ -186,7 +186,7 @@ func (u *Reuser) Keep(ctx context.Context, job *stages.Job, found stages.Found, 
 func (u *Reuser) entry(job *stages.Job, l *last, res stages.Result) *Entry {
 	e := &Entry{
 		Version: entryVersion, Key: l.Key, Stage: job.Stage.ID.String(), Run: job.RunID,
-		Made: u.now().UTC(), Parts: l.Parts,
+		Made: u.now().UTC(), Parts: l.Parts, Tests: res.Tests,
 	}
 	if o := res.Output; o != nil {
 		e.Output = &Output{File: filepath.Base(o.Path), Size: o.Size, Digest: o.Digest}

@@ -33,6 +33,7 @@ type Entry struct {
 	Parts   []stages.Part `json:"parts"` // what the stage saw
 	Output  *Output       `json:"output,omitempty"`
 	Files   []File        `json:"files"`
+	Tests   *stages.Tests `json:"tests,omitempty"`
 
 	Used time.Time `json:"-"` // when it was made or last used
 }

@@ -25,15 +25,15 @@ func detectC(t tree) *Part {
 		Name: "c", What: "C code with make (" + makefile + ")",
 		suite: stable, packages: compilers(t),
 	}
-	lines := []string{`make`}
 	text := t.read(makefile)
+	p.plan = []string{`action "make" {}`}
 	switch {
 	case makeCheck.MatchString(text):
-		lines = append(lines, `make check`)
+		p.plan = append(p.plan, ``, `action "make" { targets = ["check"] }`)
 	case makeTest.MatchString(text):
-		lines = append(lines, `make test`)
+		p.plan = append(p.plan, ``, `action "make" { targets = ["test"] }`)
 	}
-	p.plan = append(script(lines...), keep...)
+	p.plan = append(p.plan, keep...)
 	return p
 }
 
@@ -41,7 +41,10 @@ func detectC(t tree) *Part {
 var keep = []string{
 	``,
 	`# What is put into $AMBIENT_ARTIFACTS is kept, and other stages can use it:`,
-	`# action "shell" { script = "make install DESTDIR=$AMBIENT_ARTIFACTS" }`,
+	`# action "make" {`,
+	`#   targets   = ["install"]`,
+	`#   variables = { DESTDIR = "/ci/artifacts" }`,
+	`# }`,
 }
 
 func compilers(t tree) []string {

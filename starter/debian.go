@@ -16,14 +16,11 @@ func detectDebian(t tree) *Part {
 	}
 	p := &Part{
 		Name: "deb", What: "a Debian package (debian/control)",
-		suite: stable, packages: append([]string{"build-essential", "fakeroot"}, buildDepends(control)...),
+		suite: stable, packages: append([]string{"build-essential"}, buildDepends(control)...),
 		memory: "2GiB",
 		note:   []string{"What debian/control names in Build-Depends is in the image."},
 	}
-	p.plan = script(
-		`dpkg-buildpackage --build=binary --no-sign`,
-		`cp ../*.deb ../*.buildinfo ../*.changes "$AMBIENT_ARTIFACTS/"`,
-	)
+	p.plan = []string{`action "deb" {}`}
 	return p
 }
 

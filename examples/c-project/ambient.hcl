@@ -41,10 +41,17 @@ project "gnu-hello" {
       script = <<-EOT
         CONFIG_SHELL=/bin/sh /bin/sh ./configure --quiet --prefix=/usr --disable-nls --disable-dependency-tracking \
             --cache-file="$AMBIENT_CACHE/config.cache"
-        make
-        make check
-        make install DESTDIR="$AMBIENT_ARTIFACTS"
       EOT
+    }
+    action "make" { dir = "build" }
+    action "make" {
+      dir     = "build"
+      targets = ["check"]
+    }
+    action "make" {
+      dir       = "build"
+      targets   = ["install"]
+      variables = { DESTDIR = "/ci/artifacts" }
     }
   }
 
