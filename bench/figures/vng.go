@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// virtme-ng runs a command in a machine whose root is a copy-on-write view of the
+// host's own, over virtio-fs. It has no image and no stages, keeps nothing and
+// isolates nothing: it is here because it is the fastest way from a kernel to a
+// shell that is in common use. It gets the kernel of our built-in image with the
+// modules of the package that it came in, and the same script.
+
+func (b *bench) prepareVng() error {
+	if _, err := exec.LookPath(b.vng); err != nil {
+		return &absentError{"virtme-ng"}
+	}
+	if b.vngKernel() == "" {
+		return &absentError{"the modules of the image's kernel, for virtme-ng"}
+	}
+	_, err := b.vngRun()
+	return err
+}
+
+// vngKernel is the kernel that goes with the modules, the same as ours.
+func (b *bench) vngKernel() string {
+	ours, err := os.ReadFile(b.kernel)
+	if err != nil {
+		return ""
+	}
+	kernels, _ := filepath.Glob(filepath.Join(b.modules, "boot", "vmlinuz-*"))
+	for _, path := range kernels {
+		if data, err := os.ReadFile(path); err == nil && string(data) == string(ours) {
+			return path
+		}
+	}
+	return ""
+}
+
+func (b *bench) vngRun() (float64, error) {
+	cmd := exec.Command(b.vng, "--run", b.vngKernel(), "--disable-kvm", "--cpus", "1", "--memory", "1G", "--exec", helloScript)
+	cmd.Dir = b.dir("hello")
+	took, out, err := timed(cmd)
+	if err == nil && !strings.Contains(out, "hello from") {
+		err = errors.New("it said nothing: " + tail(out))
+	}
+	return took.Seconds(), err
+}
