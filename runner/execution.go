@@ -29,6 +29,7 @@ type execution struct {
 	ready     *guest.Ready // said by a machine that went on from a template
 	key       string       // of that template, when it was there before
 	booting   time.Time
+	started   func()      // lets the next machine start; safe to call again
 	mac       string      // of the network device, if there is one
 	startPlan []byte      // the plan, when it goes into the first message
 	stop      chan string // a stop… constant; buffered, the first wins
@@ -155,6 +156,7 @@ func (x *execution) supervise(ctx context.Context) {
 	cancelled := context.AfterFunc(ctx, func() { x.request(stopCancel) })
 	defer cancelled()
 	story, booted := x.talk()
+	x.started()
 	x.times.Boot, x.times.Work = durations(x.booting, booted, time.Now())
 	r := verdict(x.job.Stage, story)
 	if x.key != "" && r.Outcome == stages.Errored && story.begun == 0 {

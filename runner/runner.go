@@ -60,6 +60,7 @@ type Runner struct {
 	release   func()
 	host      actions.Host
 	machine   machine
+	gate      gate
 
 	mu      sync.Mutex
 	count   int
@@ -78,6 +79,7 @@ func New(opts Options) (*Runner, error) {
 		store:     images.Open(opts.Home),
 		templates: templates.Open(opts.Home),
 		inputs:    inputs.Open(opts.Home),
+		gate:      newGate(),
 		sources:   map[string]*sourceOnce{},
 	}
 	r.host = hostInfo()
@@ -138,7 +140,7 @@ func (p prepared) Start(ctx context.Context) (stages.Execution, error) {
 	}
 	err := x.readSecrets(ctx)
 	if err == nil {
-		err = x.boot(ctx)
+		err = x.enterAndBoot(ctx)
 	}
 	if err == nil {
 		go x.supervise(ctx)

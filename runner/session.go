@@ -183,6 +183,7 @@ func (s *session) actionStarted(m *guest.Started) error {
 	if s.running != -1 || m.Action != s.next || m.Action >= len(s.plan.Actions) {
 		return fmt.Errorf("the guest broke the protocol: action %d started out of order", m.Action)
 	}
+	s.x.started()
 	s.running, s.next = m.Action, m.Action+1
 	s.story.begun++
 	s.x.emit(stages.Event{Type: stages.ActionStarted, Action: &m.Action, Name: s.plan.Actions[m.Action].Title})

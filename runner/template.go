@@ -30,6 +30,18 @@ const (
 	leastForSave = 1 << 30          // free bytes of the disk that a template is made on
 )
 
+// enterAndBoot starts the machine once few enough others start.
+func (x *execution) enterAndBoot(ctx context.Context) error {
+	var err error
+	if x.started, err = x.runner.gate.enter(ctx); err != nil {
+		return err
+	}
+	if err = x.boot(ctx); err != nil {
+		x.started()
+	}
+	return err
+}
+
 // boot starts the machine, the fastest way that works.
 func (x *execution) boot(ctx context.Context) error {
 	x.booting = time.Now()
