@@ -49,8 +49,11 @@ fuzz: ## run every fuzz test for FUZZTIME
 	@for dir in $(FUZZ); do for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$dir/*_test.go); do \
 		echo "== $$dir $$f"; $(GO) test -run='^$$' -fuzz="^$$f\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1x $$dir || exit 1; done; done
 
-bench: ## measure what docs/performance.md promises
+RUNS := 5
+FIGURES :=
+bench: build ## measure what docs/performance.md promises and put its table there; RUNS=5 FIGURES='-only=hello'
 	$(GO) test -run='^$$' -bench=. -benchtime=9x ./bench
+	$(GO) run ./bench/figures -runs=$(RUNS) -write=docs/performance.md $(FIGURES)
 
 docs: ## write docs/language.md from the schema
 	$(GO) run ./internal/docgen

@@ -153,3 +153,30 @@ func makeWork(h *Home, n int) error {
 	}
 	return nil
 }
+
+// What has no lock of its own is touched only while nobody works.
+func TestQuiet(t *testing.T) {
+	h := At(t.TempDir())
+	ran := 0
+	quiet := func() bool {
+		was, err := h.Quiet(func() error { ran++; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return was
+	}
+	if !quiet() {
+		t.Error("nobody works")
+	}
+	_, release, err := h.NewWork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if quiet() {
+		t.Error("somebody works")
+	}
+	release()
+	if !quiet() || ran != 2 {
+		t.Errorf("it ran %d times", ran)
+	}
+}

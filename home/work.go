@@ -69,3 +69,19 @@ func removeWork(dir string) {
 	}
 	os.RemoveAll(dir)
 }
+
+// Quiet runs f while no process has a working directory, and none can make one;
+// it reports whether there was none. What is used without a lock of its own, such
+// as images, may be removed then.
+func (h *Home) Quiet(f func() error) (bool, error) {
+	done, err := h.Lock(context.Background(), workLock)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	h.sweepWork()
+	if entries, _ := os.ReadDir(h.Work()); len(entries) > 0 {
+		return false, nil
+	}
+	return true, f()
+}

@@ -74,6 +74,7 @@ func (s *Store) Ensure(ctx context.Context, spec Spec, progress func(string)) (*
 		return nil, err
 	}
 	if img, ok := s.find(spec); ok {
+		img.touch()
 		return img, nil
 	}
 	release, err := s.home.Lock(ctx, "image-"+spec.key()[:32])

@@ -274,3 +274,14 @@ func (s *Store) stillOld(key string, unusedSince time.Time) bool {
 	e, err := s.load(key)
 	return err != nil || !e.Used.After(unusedSince)
 }
+
+// Remove removes a result unless it was used after that time.
+func (s *Store) Remove(key string, unusedSince time.Time) error {
+	if !keyText.MatchString(key) || !s.stillOld(key, unusedSince) {
+		return nil
+	}
+	return remove(filepath.Join(s.dir, keysDir, key))
+}
+
+// Dir is where the files of a result are.
+func (s *Store) Dir(e *Entry) string { return s.keyDir(e.Key) }

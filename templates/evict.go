@@ -181,3 +181,10 @@ func (s *Store) refused(key string) error {
 	}
 	return &RefusedError{string(reason), st.ModTime()}
 }
+
+// Discard removes a template and reports whether it did; one that is in use
+// stays.
+func (s *Store) Discard(key string) bool { return keyRule.MatchString(key) && s.evict(key) }
+
+// Dir is where the files of a template are.
+func (s *Store) Dir(k Kept) string { return s.dir(k.Key) }

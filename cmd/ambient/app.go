@@ -40,6 +40,7 @@ func (a *app) commands() []named {
 		{"artifacts", artifactsCommand{a}},
 		{"import", importCommand{a}},
 		{"cache", cacheCommand{a}},
+		{"gc", gcCommand{a}},
 		{"lsp", lspCommand{a}},
 		{"doctor", doctorCommand{a}},
 		{"completion", completionCommand{a}},

@@ -62,6 +62,7 @@ var siblings = map[string]struct {
 	"results":           {[]string{"config", "stages", "home"}, "what can be used again is judged without machines"},
 	"runner":            {[]string{"actions", "blockdev", "config", "guest", "guest/program", "home", "images", "images/apt", "inputs", "qemuvm", "reports", "secrets", "secrets/sshagent", "source", "stages", "templates"}, "it is the glue below the command line"},
 	"cmd/ambient":       {[]string{anything}, "the command line joins everything"},
+	"bench/figures":     {nil, "it measures the built program from outside"},
 	"internal/docgen":   {[]string{"config", "actions"}, "the reference is made from the schema alone"},
 	"internal/archtest": {nil, "it looks at sources"},
 }
@@ -209,7 +210,7 @@ func TestOnlyCommandsPrintAndExit(t *testing.T) {
 		if p.name() == "guest/agent" {
 			continue // it is PID 1: it has nobody to return to, and its errors go to the console
 		}
-		command := strings.HasPrefix(p.name(), "cmd/") || p.name() == "internal/docgen"
+		command := strings.HasPrefix(p.name(), "cmd/") || p.name() == "internal/docgen" || p.name() == "bench/figures"
 		for _, file := range p.GoFiles {
 			for _, use := range uses(t, filepath.Join(p.Dir, file)) {
 				reason, bad := printing[use.name]
