@@ -45,3 +45,19 @@ func TestAgentFrameRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whatever arrives, reading neither fails nor gives what could not be written.
+func FuzzReadAgentFrame(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x05\x00\x00\x00\x01\x01"))
+	f.Add([]byte("\x00\x00\x00\x06\x00\x00\x00\x01\x02x"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		frame, err := ReadAgentFrame(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		var b bytes.Buffer
+		if err := WriteAgentFrame(&b, frame); err != nil || !bytes.HasPrefix(data, b.Bytes()) {
+			t.Errorf("%q was read as %+v: %v", data, frame, err)
+		}
+	})
+}

@@ -123,6 +123,23 @@ func cleanEvent(r secrets.Redactor, e stages.Event) stages.Event {
 	return e
 }
 
+// cleanMessage takes the values out of a guest's texts before any is cut short,
+// which would leave the beginning of a value.
+func cleanMessage(r secrets.Redactor, m *guest.Message) {
+	switch {
+	case r.None():
+	case m.Warning != nil:
+		m.Warning.Text = r.Text(m.Warning.Text)
+	case m.Finished != nil:
+		m.Finished.Error, m.Finished.Signal = r.Text(m.Finished.Error), r.Text(m.Finished.Signal)
+	case m.Done != nil:
+		m.Done.Error = r.Text(m.Done.Error)
+		for i := range m.Done.Outputs {
+			m.Done.Outputs[i].Error = r.Text(m.Done.Outputs[i].Error)
+		}
+	}
+}
+
 // cleanError is an error without the values.
 func (x *execution) cleanError(err error) error {
 	text := err.Error()

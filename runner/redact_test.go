@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,20 @@ func TestLogIsClean(t *testing.T) {
 	}
 	if strings.Contains(text, "unter2") || strings.Contains(text, encoded[6:10]) || strings.Contains(text, encoded[10:16]) {
 		t.Errorf("the value is left in\n%s", text)
+	}
+}
+
+func TestMessageIsClean(t *testing.T) {
+	r := secrets.NewRedactor([]string{"hunter2"})
+	long := strings.Repeat("x", 1996) + "hunter2" // clip cuts after 2000 bytes
+	m := guest.Message{Done: &guest.Done{Error: long, Outputs: []guest.Packed{{Error: long}}}}
+	cleanMessage(r, &m)
+	for _, m := range []guest.Message{{Finished: &guest.Finished{Error: long, Signal: long}}, {Warning: &guest.Warning{Text: long}}, m} {
+		cleanMessage(r, &m)
+		data, err := json.Marshal(m)
+		if err != nil || bytes.Contains(data, []byte("hunt")) {
+			t.Errorf("%.2100s %v", data, err)
+		}
 	}
 }
 

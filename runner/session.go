@@ -46,6 +46,7 @@ func (s *session) run(timeout time.Duration) story {
 	for {
 		select {
 		case m := <-s.messages:
+			cleanMessage(s.x.redact, &m)
 			over, err := s.message(m)
 			if err != nil {
 				s.story.failure = err
