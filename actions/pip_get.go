@@ -314,7 +314,8 @@ func pipNames(args config.Args, text string) []string {
 			names = append(names, name)
 		}
 	}
-	return names
+	// An index has its files in one place, so any package will do that it has.
+	return append(names, "setuptools", "pip")
 }
 
 var (
@@ -324,12 +325,16 @@ var (
 	pipFile = regexp.MustCompile(`(?:href="|"url":\s*")(https?://[^/"\s]+/)`)
 )
 
+// maxPages is how many pages of an index are read for the hosts of its files.
+const maxPages = 3
+
 // pipIndex adds the host of an index and of the files that it points to.
 func (r *reach) pipIndex(host Host, index string, names []string) {
 	if index == "" {
 		return
 	}
 	r.address(index)
+	answered := 0
 	for _, name := range names {
 		page, err := host.Document(strings.TrimSuffix(index, "/")+"/"+url.PathEscape(name)+"/",
 			"application/vnd.pypi.simple.v1+json, text/html;q=0.1")
@@ -338,6 +343,10 @@ func (r *reach) pipIndex(host Host, index string, names []string) {
 		}
 		for _, m := range pipFile.FindAllSubmatch(page, -1) {
 			r.address(string(m[1]))
+		}
+		answered++
+		if answered == maxPages {
+			return
 		}
 	}
 }

@@ -126,6 +126,10 @@ func TestPipReach(t *testing.T) {
 	if got := strings.Join(reached(t, "pip_get", values("index", "https://mine.example/s", "packages", []string{"a"}), host, nil), " "); got != "mine.example:443" {
 		t.Errorf("with an index of its own: %s", got)
 	}
+	host.Documents["https://index.example/simple/setuptools/"] = `{"url": "https://build.example/s.whl"}`
+	if got := strings.Join(reached(t, "pip_get", values("project", "."), host, tree), " "); got != "build.example:443 extra.example:443 index.example:443 links.example:80" {
+		t.Errorf("for pyproject.toml: %s", got)
+	}
 	if got := reached(t, "pip_get", values(), FixedHost{}, nil); len(got) != 0 {
 		t.Errorf("with nothing known: %v", got)
 	}
