@@ -146,7 +146,7 @@ func packArtifacts(t *testing.T) stages.Data {
 		"debian/hail_1_all.changes": fmt.Sprintf("Format: 1.8\nDate: Thu, 01 Jan 2026 00:00:00 +0000\nSource: hail\nBinary: hail\nArchitecture: all\nVersion: 1\nDistribution: unstable\nUrgency: medium\n"+
 			"Maintainer: A <a@example.org>\nChanged-By: A <a@example.org>\nDescription:\n hail - /x\nChanges:\n hail (1) unstable;\nFiles:\n %s %d misc optional hail_1_all.deb\n",
 			hashOfText("md5sum", debFile), len(debFile)),
-		"bad/hail_1_all.changes": "Source: hail\nBinary: hail\nArchitecture: all\nVersion: 1\nDistribution: unstable\nFiles:\n d41d8cd98f00b204e9800998ecf8427e 0 misc optional /ci/secrets/deploy\n",
+		"bad/hail_1_all.changes": "Source: hail\nBinary: hail\nArchitecture: all\nVersion: 1\nDistribution: unstable\nFiles:\n d41d8cd98f00b204e9800998ecf8427e 0 misc optional /ci/secrets/keyfile\n",
 	})
 	run(t, dir, "git", "init", "-q", "-b", "main", "repo")
 	repo := filepath.Join(dir, "repo")
@@ -167,7 +167,7 @@ func packArtifacts(t *testing.T) stages.Data {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for link, to := range map[string]string{"leak": "/ci/secrets", "site/leak": "/ci/secrets/deploy", "leaks/deploy": "../../secrets/deploy"} {
+	for link, to := range map[string]string{"leak": "/ci/secrets", "site/leak": "/ci/secrets/keyfile", "leaks/deploy": "../../secrets/keyfile"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, link)), 0o755); err == nil {
 			err = os.Symlink(to, filepath.Join(dir, link))
 		}
@@ -210,9 +210,10 @@ func hashOfText(tool, text string) string {
 func port(s *httptest.Server) int64 { return int64(s.Listener.Addr().(*net.TCPAddr).Port) }
 
 // stage is a post stage that delivers.
-func (d *delivery) stage(t *testing.T, base *stages.Job, name string, list ...*config.Action) *stages.Job {
+func (d *delivery) stage(t *testing.T, base *stages.Job, known string, list ...*config.Action) *stages.Job {
 	t.Helper()
-	job := phase(t, base, config.Post, name, list...)
+	job := phase(t, base, config.Post, "deliver", list...)
+	job.Stage.Secrets = d.secrets(t, known)
 	job.Union = []stages.Data{d.artifacts}
 	job.Stage.Image = toolImage
 	job.Stage.Trust = []string{d.ca}
@@ -222,14 +223,24 @@ func (d *delivery) stage(t *testing.T, base *stages.Job, name string, list ...*c
 	return job
 }
 
-// secrets is an action that puts the files of secrets into place.
-func (d *delivery) secrets(t *testing.T, known string) *config.Action {
+// secrets are a key that stays on the host, the same key as a file, and a token.
+// An empty known leaves the keys out.
+func (d *delivery) secrets(t *testing.T, known string) []*config.Secret {
 	t.Helper()
-	key, err := os.ReadFile(d.key)
-	if err != nil {
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("hunter22\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return shell(fmt.Sprintf("umask 077; cat >/ci/secrets/deploy <<'END'\n%sEND\ncat >/ci/secrets/known_hosts <<'END'\n%sEND\necho hunter22 >/ci/secrets/token\n", key, known))
+	all := []*config.Secret{named("token", 1, config.Secret{Token: &config.TokenSecret{File: token, Use: config.UseFile}})}
+	if known == "" {
+		return all
+	}
+	for name, use := range map[string]config.SecretUse{"deploy": config.UseAgent, "keyfile": config.UseFile} {
+		all = append(all, named(name, 2, config.Secret{SSH: &config.SSHSecret{
+			PrivateKey: d.key, Use: use, Hosts: []string{fmt.Sprintf("%s:%d", hostAddress, d.sshd.Port)}, KnownHosts: known,
+		}}))
+	}
+	return all
 }
 
 func (d *delivery) target(path string) string {
@@ -253,7 +264,7 @@ func (d *delivery) actions() map[string]map[string]any {
 	ssh := int64(d.sshd.Port)
 	return map[string]map[string]any{
 		"rsync":    {"artifacts": "site", "target": d.target("www"), "delete": true, "port": ssh},
-		"scp":      {"files": []string{"one.txt", "debian"}, "target": d.target("in/"), "port": ssh, "key": "/ci/secrets/deploy"},
+		"scp":      {"files": []string{"one.txt", "debian"}, "target": d.target("in/"), "port": ssh, "key": "/ci/secrets/keyfile"},
 		"git_push": {"repository": "repo", "url": fmt.Sprintf("ssh://%s@%s:%d%s", d.sshd.User, hostAddress, d.sshd.Port, filepath.Join(d.dir, "git")), "refspecs": []string{"main", "HEAD:refs/heads/copy"}, "username": "git"},
 		"dput":     {"artifacts": "debian", "host": hostAddress, "method": "scp", "login": d.sshd.User, "port": ssh, "incoming": filepath.Join(d.dir, "queue")},
 		"http_put": {"files": []string{"site/**/*.html"}, "url": strings.Replace(d.queue.URL, "127.0.0.1", hostAddress, 1) + "/up/", "method": "PUT", "token": "/ci/secrets/token", "token_header": "Authorization", "token_format": "Bearer %s"},
@@ -272,7 +283,7 @@ func TestVMPost(t *testing.T) {
 		}
 	}
 	run(t, d.dir, "git", "init", "-q", "--bare", "git")
-	list := []*config.Action{d.secrets(t, d.sshd.KnownHost(hostAddress))}
+	var list []*config.Action
 	all := d.actions()
 	for _, name := range []string{"rsync", "scp", "git_push", "dput", "http_put", "oci_push"} {
 		list = append(list, action(name, more(all[name])))
@@ -281,9 +292,12 @@ func TestVMPost(t *testing.T) {
 		action("git_push", more(all["git_push"], "repository", "site.bundle", "refspecs", []string{"HEAD:refs/heads/bundled"})),
 		action("dput", more(all["dput"], "method", "http", "port", port(d.queue.plain), "incoming", "/debs")),
 		shell("! ls /tmp/hooked"))
-	got, rec := runJob(t, r, d.stage(t, testJob(t, config.DefaultLimits()), "deliver", list...))
+	got, rec := runJob(t, r, d.stage(t, testJob(t, config.DefaultLimits()), d.sshd.KnownHost(hostAddress), list...))
 	if got.Outcome != stages.Succeeded {
 		t.Fatalf("%+v\n%s", got, rec.log())
+	}
+	if strings.Contains(rec.log(), "hunter22") {
+		t.Error("the token is in the log")
 	}
 	for name, want := range map[string]string{"www/index.html": "welcome\n", "www/sub/page.html": "page\n", "in/one.txt": "one\n", "in/debian/hail_1_all.deb": debFile, "queue/hail_1_all.deb": debFile} {
 		if data, err := os.ReadFile(filepath.Join(d.dir, name)); string(data) != want {
@@ -340,9 +354,8 @@ func TestVMPostFailures(t *testing.T) {
 		{"scp: secrets", known, action("scp", more(all["scp"], "files", []string{"leaks"})), stages.Failed, "only plain files can be delivered"},
 		{"git_push: no repository", known, action("git_push", more(all["git_push"], "repository", "debian")), stages.Failed, "is no repository and no bundle"},
 		{"git_push: not there", known, action("git_push", more(all["git_push"])), stages.Failed, "does not appear to be a git repository"},
-		{"dput: secrets", known, action("dput", more(all["dput"], "artifacts", "bad")), stages.Failed, "names a file that no archive takes: /ci/secrets/deploy"},
+		{"dput: secrets", known, action("dput", more(all["dput"], "artifacts", "bad")), stages.Failed, "names a file that no archive takes: /ci/secrets/keyfile"},
 		{"dput: forbidden", known, action("dput", more(all["dput"], "method", "http", "port", port(d.queue.plain), "incoming", "forbidden")), stages.Failed, "Upload failed: 403"},
-		{"dput: nobody listens", known, action("dput", more(all["dput"], "port", int64(1))), stages.Errored, "refused"},
 		{"http_put: forbidden", known, action("http_put", more(all["http_put"], "url", strings.Replace(d.queue.URL, "127.0.0.1", hostAddress, 1)+"/forbidden/")), stages.Failed, "HTTP 403 Forbidden: you may not"},
 		{"http_put: secrets", known, action("http_put", more(all["http_put"], "files", []string{"leaks/deploy"})), stages.Failed, "it is a link that leads out"},
 		{"http_put: nobody listens", known, action("http_put", more(all["http_put"], "url", "https://"+hostAddress+":1/", "retries", int64(1))), stages.Errored, "refused"},
@@ -351,7 +364,7 @@ func TestVMPostFailures(t *testing.T) {
 		{"oci_push: nobody listens", known, action("oci_push", more(all["oci_push"], "target", hostAddress+":1/team/x:1")), stages.Errored, "refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, rec := runJob(t, r, d.stage(t, base, "deliver", d.secrets(t, c.known), c.action))
+			got, rec := runJob(t, r, d.stage(t, base, c.known, c.action))
 			if got.Outcome != c.outcome || !strings.Contains(got.Reason+rec.log(), c.says) {
 				t.Errorf("got %s: %s, want %s with %q\n%s", got.Outcome, got.Reason, c.outcome, c.says, rec.log())
 			}

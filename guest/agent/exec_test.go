@@ -32,6 +32,8 @@ func TestExec(t *testing.T) {
 		"no stdin":        {exec: guest.Exec{Argv: []string{"cat"}}},
 		"environment":     {exec: guest.Exec{Script: "echo $A-$B-$HOME-$AGENT_TEST", Env: map[string]string{"B": "own"}}, stdout: "plan-own-/root-\n"},
 		"no such program": {exec: guest.Exec{Argv: []string{"no-such"}}, want: result{err: "no-such: not found in the image"}},
+		"final":           {exec: guest.Exec{Script: "exit 65", Retries: 3, Outage: true, Final: 65}, want: result{exit: 65}},
+		"not final":       {exec: guest.Exec{Script: "exit 64", Retries: 3, Outage: true, Final: 65}, want: result{exit: 64, outage: true}},
 		"needs":           {exec: guest.Exec{Script: "echo out", Needs: []guest.Tool{{Program: "sh", Package: "dash"}}}, stdout: "out\n"},
 		"needs more": {exec: guest.Exec{Script: "echo out", Retries: 3, Outage: true,
 			Needs: []guest.Tool{{Program: "no-such", Package: "some"}, {Program: "sh"}, {Program: "./no-other", Package: "other"}}},
