@@ -12,6 +12,32 @@ const held = "held"
 // workLock names the lock under which directories below Work are made and swept.
 const workLock = "work"
 
+// Marker is a file in each directory that ambient keeps things in. A source tree
+// does not contain such a directory, wherever it lies.
+const Marker = ".ambient-home"
+
+// mark says whose these directories are, to git as well: gitignore(5).
+func (h *Home) mark() error {
+	for _, dir := range []string{h.state, h.cache} {
+		for name, text := range map[string]string{
+			".gitignore": "*\n",
+			Marker:       "What ambient keeps: runs, caches, images. It is no part of a source tree.\n",
+		} {
+			path := filepath.Join(dir, name)
+			if _, err := os.Lstat(path); err == nil {
+				continue
+			}
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return err
+			}
+			if err := WriteFile(path, []byte(text), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // NewWork makes a directory for the temporary files of this process and removes
 // those of processes that ended without removing theirs. Remove it with
 // release, which ends the claim as well.
@@ -26,6 +52,9 @@ func (h *Home) NewWork() (dir string, release func(), err error) {
 		return "", nil, err
 	}
 	defer done()
+	if err := h.mark(); err != nil {
+		return "", nil, err
+	}
 	h.sweepWork()
 	dir, err = os.MkdirTemp(h.Work(), "w")
 	if err != nil {

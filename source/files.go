@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ambient-ci/ambient/home"
 )
 
 // Files returns the paths, below dir, that make its source tree: sorted,
 // relative to dir, slash-separated. Symbolic links are listed as what they are
 // and never followed; sockets, pipes and device nodes are left out; so is
-// everything named .git.
+// everything named .git, and a directory in which ambient keeps things.
 //
 // In a git checkout these are the tracked files that exist and the untracked
 // ones that git does not ignore; a submodule, or another checkout inside, is
@@ -130,6 +132,9 @@ func (l *lister) walk(dir string) error {
 	entries, err := os.ReadDir(filepath.Join(l.root, dir))
 	if err != nil {
 		return fmt.Errorf("list the source tree: %w", err)
+	}
+	if dir != "." && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == home.Marker }) {
+		return nil
 	}
 	before := len(l.paths)
 	for _, e := range entries {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ambient-ci/ambient/home"
 )
 
 func check(t *testing.T, err error) {
@@ -193,5 +195,24 @@ func TestFilesOfSomeoneElse(t *testing.T) {
 	}
 	if got, err := Files(context.Background(), dir); err != nil || !slices.Equal(got, []string{"f"}) {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// A home of ambient inside the tree is no part of it: it would grow with every
+// run, and no result could ever be used again.
+func TestFilesLeaveTheHomeOut(t *testing.T) {
+	for _, checkout := range []bool{false, true} {
+		dir := t.TempDir()
+		tree(t, dir, map[string]string{"f": "", "sub/f": ""})
+		if checkout {
+			testGit(t, dir, "init", "-q")
+		}
+		_, release, err := home.At(filepath.Join(dir, "sub/kept")).NewWork()
+		check(t, err)
+		defer release()
+		got, err := Files(t.Context(), dir)
+		if check(t, err); !slices.Equal(got, []string{"f", "sub/f"}) {
+			t.Errorf("checkout %v: %q", checkout, got)
+		}
 	}
 }
