@@ -7,7 +7,7 @@ import (
 )
 
 // npmOmit are the groups of packages that npm can leave out.
-var npmOmit = config.Param{Name: "omit", Type: config.TypeStrings, Doc: "Groups of packages to leave out: `dev`, `optional`, `peer`."}
+var npmOmit = config.Param{Name: "omit", Type: config.TypeStrings, Doc: "Groups of packages to leave out: `dev`, `optional`, `peer`. What `npm_get` leaves out, `npm_ci` must leave out too."}
 
 // npmKeep is for plans that add the archives to npm's cache themselves.
 var npmKeep = config.Param{Name: "tarballs", Type: config.TypeBool, Default: false, Doc: "Whether to put the packages into `/ci/deps/npm` too, as `NAME-VERSION.tgz`. `npm_ci` does not need them."}
