@@ -38,10 +38,17 @@ type cleanLines struct {
 	timer  *time.Timer
 
 	mu      sync.Mutex
-	streams map[logKey]*secrets.Stream
-	last    map[logKey]time.Time
+	streams map[logKey]*logStream
 	buf     []byte
+	waiting bool // the timer runs
 	over    bool
+}
+
+// logStream is the output of one action on one stream.
+type logStream struct {
+	*secrets.Stream
+	said    time.Time // of its last piece, by the guest's clock
+	arrived time.Time
 }
 
 type logKey struct {
@@ -54,7 +61,7 @@ type logKey struct {
 const maxStreams = 1000
 
 func newCleanLines(r secrets.Redactor, lines *stages.LineWriter) *cleanLines {
-	c := &cleanLines{redact: r, lines: lines, streams: map[logKey]*secrets.Stream{}, last: map[logKey]time.Time{}}
+	c := &cleanLines{redact: r, lines: lines, streams: map[logKey]*logStream{}}
 	c.timer = time.AfterFunc(time.Hour, c.idle)
 	return c
 }
@@ -69,42 +76,56 @@ func (c *cleanLines) write(f guest.LogFrame) {
 		s = c.streams[key]
 	}
 	if s == nil {
-		s = c.redact.Stream()
+		s = &logStream{Stream: c.redact.Stream()}
 		c.streams[key] = s
 	}
-	c.last[key] = f.Time
+	s.said, s.arrived = f.Time, time.Now()
 	c.buf = s.Write(c.buf[:0], f.Data)
 	c.lines.Write(f.Time, int(key.action), streamName(key.stream), c.buf)
 	if s.Holds() {
+		c.wait()
+	}
+}
+
+// wait starts the timer, unless it runs.
+func (c *cleanLines) wait() {
+	if !c.waiting {
+		c.waiting = true
 		c.timer.Reset(idlePause)
 	}
 }
 
-// idle lets go of lines that nothing followed.
+// idle lets go of lines that nothing followed for a while.
 func (c *cleanLines) idle() {
-	c.each(func(s *secrets.Stream) []byte { return s.Idle(c.buf[:0]) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	for key, s := range c.streams {
+		switch {
+		case c.over || !s.Holds():
+		case time.Since(s.arrived) < idlePause:
+			c.wait()
+		default:
+			c.let(key, s, s.Idle(c.buf[:0]))
+		}
+	}
 }
 
 // flush ends the log.
 func (c *cleanLines) flush() {
-	c.timer.Stop()
-	c.each(func(s *secrets.Stream) []byte { return s.Flush(c.buf[:0]) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.timer.Stop()
+	for key, s := range c.streams {
+		c.let(key, s, s.Flush(c.buf[:0]))
+	}
 	c.over = true
 	c.lines.Flush()
 }
 
-func (c *cleanLines) each(let func(*secrets.Stream) []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for key, s := range c.streams {
-		if c.over || !s.Holds() {
-			continue
-		}
-		c.buf = let(s)
-		c.lines.Write(c.last[key], int(key.action), streamName(key.stream), c.buf)
-	}
+func (c *cleanLines) let(key logKey, s *logStream, text []byte) {
+	c.buf = text
+	c.lines.Write(s.said, int(key.action), streamName(key.stream), text)
 }
 
 // cleanEvent takes the values out of an event. Where colours divide a value, the

@@ -75,6 +75,12 @@ func (s *signatures) end() map[string]*stages.SecretUse {
 	return s.sum
 }
 
+func (s *signatures) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
+}
+
 // serveAgent answers the guest's SSH clients until the port ends.
 func (x *execution) serveAgent() <-chan struct{} {
 	done := make(chan struct{})
@@ -87,7 +93,7 @@ func (x *execution) serveAgent() <-chan struct{} {
 		port := x.vm.Port(guest.PortAgent)
 		a := sshagent.New(x.secrets.keys, x.signatures.report)
 		err := answerAgent(port, deadlined{port}, a, newPace(agentBurst, agentRate))
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !x.signatures.ended() {
 			x.warn("the SSH agent does not answer any more: " + clip(err.Error()))
 		}
 		io.Copy(io.Discard, port)
