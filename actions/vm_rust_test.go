@@ -86,7 +86,7 @@ project "tiny" {
 		t.Error(err)
 	}
 	write(t, dir, map[string]string{"src/lib.rs": "//! Tiny.\n\npub fn broken() -> u32 {\n    \"text\"\n}\n"})
-	status, out = vmtest.Run(t, env, dir, "apply")
+	status, out = vmtest.Run(t, env, dir, "apply", "-target=plan.rust")
 	if status != 1 || !strings.Contains(out, "mismatched types") {
 		t.Errorf("exit status %d, though the source is wrong\n%s", status, out)
 	}
