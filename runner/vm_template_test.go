@@ -4,9 +4,9 @@ package runner
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -81,75 +81,27 @@ func TestVMSuiteBooted(t *testing.T) {
 	}
 }
 
-// randomness prints what must differ from machine to machine, a line each.
-const randomness = `
-echo "urandom $(head -c 16 /dev/urandom | sha256sum)"
-until head -c 1 /dev/hwrng > /dev/null 2>&1; do sleep 0.1; done
-echo "hwrng $(head -c 16 /dev/hwrng | sha256sum)"
-echo "uuid $(cat /proc/sys/kernel/random/uuid)"
-echo "boot $(cat /proc/sys/kernel/random/boot_id)"
-echo "mktemp $(mktemp)"
-echo "machine $(cat /etc/machine-id)"
-cat /sys/class/net/e*/address 2>/dev/null | sed 's/^/mac /'
-cp /ci/src/random /run/random && chmod 755 /run/random && /run/random
-date +%s
-`
-
-// goRandom prints what Go's sources give.
-const goRandom = `package main
-
-import (
-	crand "crypto/rand"
-	"fmt"
-	"hash/maphash"
-	"math/rand"
-	"math/rand/v2"
-	"os"
-)
-
-func main() {
-	b := make([]byte, 16)
-	crand.Read(b)
-	fmt.Printf("go-crypto %x\n", b)
-	fmt.Println("go-math", rand.Int63())
-	fmt.Println("go-math2", v2.Uint64())
-	fmt.Println("go-hash", maphash.String(maphash.MakeSeed(), "x"))
-	f, _ := os.CreateTemp("", "x")
-	fmt.Println("go-temp", f.Name())
-}
-`
-
-func buildRandom(t *testing.T, dir string) {
-	t.Helper()
-	main := filepath.Join(t.TempDir(), "main.go")
-	text := strings.Replace(goRandom, `"math/rand/v2"`, `v2 "math/rand/v2"`, 1)
-	if err := os.WriteFile(main, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "random"), main)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-}
-
 // Fifty machines from one template have nothing alike that ought to be random,
 // and know the time.
 func TestVMTemplateFreshness(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		phase    config.Phase
+		image    *config.Image
 		cpus     int
 		machines int
+		script   string
 		lines    int // of a machine
 	}{
-		{"plan", config.Plan, 1, 50, 12},
-		{"network, 2 CPUs", config.Pre, 2, 5, 13},
+		{"plan", config.Plan, nil, 1, 50, randomness, 11},
+		{"network, 2 CPUs", config.Pre, nil, 2, 5, randomness + hwrng, 13},
+		{"Debian", config.Plan, &config.Image{Name: "python", Debian: true, Suite: "bookworm", Packages: []string{"python3", "uuid-runtime"}},
+			1, 12, randomness + pythonRandom, 18},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := ownTemplates(t, false)
-			job := testJob(t, config.DefaultLimits(), randomness)
-			job.Stage.ID.Phase, job.Stage.Limits.CPUs = c.phase, c.cpus
+			job := testJob(t, config.DefaultLimits(), c.script)
+			job.Stage.ID.Phase, job.Stage.Limits.CPUs, job.Stage.Image = c.phase, c.cpus, c.image
 			if c.phase == config.Pre {
 				job.Stage.Network = config.NetworkOpen
 			}
@@ -293,8 +245,9 @@ func TestVMTemplateDamaged(t *testing.T) {
 		{"state", func() error { return flip(filepath.Join(dir, "state")) }, "state has been changed"},
 		{"no state", func() error { return os.Remove(filepath.Join(dir, "state")) }, "no such file"},
 		{"no marker", func() error { return os.Remove(filepath.Join(dir, "template.json")) }, "no marker"},
-		{"a state that QEMU refuses", func() error { return forge(t, r, kept[0].Key, false) }, "did not work and was removed"},
-		{"a memory without a guest", func() error { return forge(t, r, kept[0].Key, true) }, "did not work and was removed"},
+		{"a state that QEMU refuses", func() error { return forge(t, r, kept[0].Key, cutState) }, "did not work and was removed"},
+		{"a memory without a guest", func() error { return forge(t, r, kept[0].Key, noMemory) }, "did not work and was removed"},
+		{"another QEMU", func() error { return forge(t, r, kept[0].Key, otherQEMU) }, "QEMU 9.9.9 made it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.damage(); err != nil {
@@ -321,30 +274,50 @@ func flip(path string) error {
 	return err
 }
 
-// forge publishes a template that looks whole and is not: its state, or its
-// memory, is nonsense.
-func forge(t *testing.T, r *Runner, key string, memoryToo bool) error {
+// What is wrong with a forged template.
+type forgery int
+
+const (
+	cutState forgery = iota
+	noMemory
+	otherQEMU
+)
+
+// forge publishes a template that looks whole and is not.
+func forge(t *testing.T, r *Runner, key string, how forgery) error {
 	u, err := r.templates.Use(key)
 	if err != nil {
 		return err
 	}
 	state, err := os.ReadFile(u.State)
+	memory := filepath.Join(t.TempDir(), "memory")
+	if how == otherQEMU {
+		err = errors.Join(err, blockdev.CopySparse(memory, u.Memory))
+	}
 	u.Close()
 	if err != nil {
 		return err
 	}
 	r.templates.Remove(key)
-	if !memoryToo {
+	version := u.Info.QEMU
+	switch how {
+	case cutState:
 		state = state[:len(state)/2]
+	case otherQEMU:
+		version = "9.9.9"
 	}
 	return r.templates.Make(t.Context(), key, func(f templates.Files) (string, error) {
-		if err := os.Truncate(f.Memory, config.DefaultLimits().Memory); err != nil {
+		err := os.Truncate(f.Memory, config.DefaultLimits().Memory)
+		if how == otherQEMU {
+			err = errors.Join(os.Remove(f.Memory), blockdev.CopySparse(f.Memory, memory))
+		}
+		if err != nil {
 			return "", err
 		}
 		if err := blockdev.MakeScratch(t.Context(), f.Scratch, config.DefaultLimits().Disk); err != nil {
 			return "", err
 		}
-		return u.Info.QEMU, os.WriteFile(f.State, state, 0o600)
+		return version, os.WriteFile(f.State, state, 0o600)
 	})
 }
 

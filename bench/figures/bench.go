@@ -120,11 +120,13 @@ func (b *bench) measure() (table, error) {
 	for _, r := range rows {
 		if b.only.MatchString(r.name) {
 			chosen = append(chosen, r)
-			names = append(names, r.cases...)
+			for _, name := range r.cases { // in the order of the rows: those that are compared are near each other
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
 		}
 	}
-	slices.Sort(names)
-	names = slices.Compact(names)
 	failed, before := map[string]string{}, load()
 	for _, name := range names {
 		if err := b.prepare(name); err != nil {
