@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/guest"
@@ -70,10 +71,10 @@ func (t sshTarget) address() string {
 	return host
 }
 
-// plainWord reports whether s has no white space, control characters or
-// characters that mean something to a shell.
+// plainWord reports whether s is text without white space, control characters
+// and characters that mean something to a shell.
 func plainWord(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("'\"`$;&|<>()*?[]{}!#\\", r)
 	})
 }

@@ -44,18 +44,15 @@ var _ = register(Definition{
 	},
 })
 
-// pushURL returns the address of a repository with a scheme; ok is false for what
-// is none or may not be pushed to.
+// pushURL returns the server of a repository as an address with a scheme; ok is
+// false for what is no repository or may not be pushed to.
 func pushURL(s string) (string, bool) {
 	if !strings.Contains(s, "://") {
 		t, ok := parseSSHTarget(s)
 		if !ok || t.user == "" {
 			return "", false
 		}
-		if !strings.HasPrefix(t.path, "/") {
-			t.path = "/~/" + t.path
-		}
-		return "ssh://" + t.address() + strings.Replace(t.path, "/~/~", "/~", 1), true
+		return "ssh://" + t.address() + "/", true
 	}
 	u, err := url.Parse(s)
 	if err != nil || gitPorts[u.Scheme] == 0 || !netName.MatchString(u.Hostname()) || len(u.Path) < 2 || !plainWord(s) || u.RawQuery+u.Fragment != "" {
@@ -101,8 +98,8 @@ func checkGitPush(args config.Args) []config.Problem {
 }
 
 func gitPushSteps(args config.Args, _ Host) ([]guest.Step, error) {
-	address, _ := pushURL(args.String("url"))
-	ssh := strings.HasPrefix(address, "ssh:")
+	server, _ := pushURL(args.String("url"))
+	ssh := strings.HasPrefix(server, "ssh:")
 	flags := "--atomic"
 	if args.Bool("force") {
 		flags += " --force"
@@ -112,7 +109,7 @@ func gitPushSteps(args config.Args, _ Host) ([]guest.Step, error) {
 		given = config.Args{Values: map[string]any{"port": int64(22), "key": args.String("key"), "retries": args.Int("retries")}}
 	}
 	text := fmt.Sprintf(gitPush, quote(path.Clean(args.String("repository"))), sshConfig, quote(args.String("username")), quote(args.String("token")),
-		quote(gitFinal), flags, quote(address), quoteAll(args.Strings("refspecs")))
+		quote(gitFinal), flags, quote(args.String("url")), quoteAll(args.Strings("refspecs")))
 	return []guest.Step{deliverScript(text, given, ssh, guest.Tool{Program: "git", Package: "git"})}, nil
 }
 

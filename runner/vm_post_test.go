@@ -11,6 +11,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -168,10 +169,7 @@ func packArtifacts(t *testing.T) stages.Data {
 		t.Fatal(err)
 	}
 	for link, to := range map[string]string{"leak": "/ci/secrets", "site/leak": "/ci/secrets/keyfile", "leaks/deploy": "../../secrets/keyfile"} {
-		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, link)), 0o755); err == nil {
-			err = os.Symlink(to, filepath.Join(dir, link))
-		}
-		if err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, link)), 0o755), os.Symlink(to, filepath.Join(dir, link))); err != nil {
 			t.Fatal(err)
 		}
 	}
