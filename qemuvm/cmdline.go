@@ -10,7 +10,7 @@ import (
 )
 
 // Descriptors that QEMU inherits: QMP first, then the console if there is one,
-// then the ports in order.
+// then the ports in order, then the network's frames.
 const firstFD = 3
 
 // sandbox denies obsolete system calls, new privileges, new programs and
@@ -37,7 +37,7 @@ func CommandLine(o Options) []string {
 		b.disk(i, d)
 	}
 	b.ports(o.Ports)
-	b.network(o.Network)
+	b.network(&o)
 	b.object(object{Type: "rng-builtin", ID: "rng"})
 	b.device(device{Driver: "virtio-rng-pci", RNG: "rng", NoLegacy: "on"})
 	if o.Restore != nil {
@@ -185,14 +185,22 @@ func (b *builder) ports(names []string) {
 	}
 }
 
-func (b *builder) network(n *UserNet) {
-	if n == nil {
+func (b *builder) network(o *Options) {
+	rom := "" // the boot ROM is in a package of its own and of no use
+	card := device{Driver: "virtio-net-pci", Netdev: "net", ROM: &rom, NoLegacy: "on"}
+	switch {
+	case o.Network != nil:
+		b.add("-netdev", toJSON(userNetdev{Type: "user", ID: "net", Restrict: o.Network.Restrict}))
+		card.MAC = o.Network.MAC
+	case o.Frames != nil:
+		fd := strconv.Itoa(b.nextFD())
+		b.add("-netdev", toJSON(streamNetdev{Type: "stream", ID: "net", Address: socketAddress{Type: "fd", FD: fd}}))
+		card.MAC, card.MTU = o.Frames.MAC, o.Frames.MTU
+	default:
 		b.add("-nic", "none")
 		return
 	}
-	b.add("-netdev", toJSON(netdev{Type: "user", ID: "net", Restrict: n.Restrict}))
-	rom := "" // the boot ROM is in a package of its own and of no use
-	b.device(device{Driver: "virtio-net-pci", Netdev: "net", MAC: n.MAC, ROM: &rom, NoLegacy: "on"})
+	b.device(card)
 }
 
 // The JSON forms of QEMU's options; fields in the order they are printed.
@@ -225,11 +233,21 @@ type (
 		Discard  string   `json:"discard,omitempty"`
 		File     fileNode `json:"file"`
 	}
-	netdev struct {
+	userNetdev struct {
 		Type     string `json:"type"`
 		ID       string `json:"id"`
 		IPv6     bool   `json:"ipv6"`
 		Restrict bool   `json:"restrict"`
+	}
+	streamNetdev struct {
+		Type    string        `json:"type"`
+		ID      string        `json:"id"`
+		Server  bool          `json:"server"`
+		Address socketAddress `json:"addr"`
+	}
+	socketAddress struct {
+		Type string `json:"type"`
+		FD   string `json:"str"`
 	}
 	device struct {
 		Driver   string  `json:"driver"`
@@ -243,6 +261,7 @@ type (
 		Name     string  `json:"name,omitempty"`
 		Netdev   string  `json:"netdev,omitempty"`
 		MAC      string  `json:"mac,omitempty"`
+		MTU      int     `json:"host_mtu,omitempty"`
 		ROM      *string `json:"romfile,omitempty"`
 		RNG      string  `json:"rng,omitempty"`
 		NoLegacy string  `json:"disable-legacy,omitempty"`

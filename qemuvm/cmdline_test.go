@@ -57,6 +57,15 @@ func TestCommandLine(t *testing.T) {
 			"q " + bareHead + q35 + file("false") + " -smp 1 -accel tcg,thread=multi,tb-size=256 -cpu max" + qmp + " -nic none" + rng + " -incoming defer",
 		},
 		{
+			"frames",
+			Options{Binary: "q", Arch: X86_64, Accel: TCG, CPUs: 1, Memory: 64 << 20, Restore: &Template{"/m,m", "/s"}, Ports: []string{"c"}, Frames: &FrameNet{MAC: "52:54:00:00:00:01", MTU: 65520}},
+			"q " + bareHead + q35 + file("false") + " -smp 1 -accel tcg,thread=multi,tb-size=256 -cpu max" + qmp +
+				` -device {"driver":"virtio-serial-pci","id":"ports","disable-legacy":"on"}` +
+				` -chardev socket,id=port0,fd=4 -device {"driver":"virtserialport","bus":"ports.0","chardev":"port0","name":"c"}` +
+				` -netdev {"type":"stream","id":"net","server":false,"addr":{"type":"fd","str":"5"}}` +
+				` -device {"driver":"virtio-net-pci","netdev":"net","mac":"52:54:00:00:00:01","host_mtu":65520,"romfile":"","disable-legacy":"on"}` + rng + " -incoming defer",
+		},
+		{
 			"devices",
 			Options{
 				Binary: "q", Arch: X86_64, Accel: KVM, CPU: "host,arch-capabilities=off", CPUs: 1, Memory: 1 << 30,
@@ -137,6 +146,11 @@ func TestValidate(t *testing.T) {
 		{"Ports", func(o *Options) { o.Ports = make([]string, 17) }},
 		{"", func(o *Options) { o.Network = &UserNet{} }},
 		{"Network", func(o *Options) { o.Network = &UserNet{MAC: "1:2"} }},
+		{"", func(o *Options) { o.Frames = &FrameNet{} }},
+		{"Network", func(o *Options) { o.Frames = &FrameNet{MAC: "1:2"} }},
+		{"Frames", func(o *Options) { o.Frames = &FrameNet{MTU: 65536} }},
+		{"Frames", func(o *Options) { o.Frames = &FrameNet{MTU: 10} }},
+		{"Frames", func(o *Options) { o.Network, o.Frames = &UserNet{}, &FrameNet{} }},
 		{"", func(o *Options) { o.MemoryFile = "/m,m" }},
 		{"MemoryFile", func(o *Options) { o.MemoryFile = "m" }},
 		{"", func(o *Options) { o.Restore = &Template{"/m", "/s"} }},

@@ -16,8 +16,8 @@
 // QEMU gets no default device, no configuration file, an empty environment, a
 // seccomp sandbox that denies new programs, new privileges and obsolete system
 // calls, and no socket with a name: QMP, console and ports are socket pairs
-// whose other ends only this process holds. Without Options.Network the guest
-// has no network device at all. Emulation (TCG) is no security boundary by
+// whose other ends only this process holds. Without Options.Network and
+// Options.Frames the guest has no network device at all. Emulation (TCG) is no security boundary by
 // QEMU's own word (its manual, "Security"): Choose says which accelerator works
 // and ProbeOptions.RequireKVM refuses emulation.
 //

@@ -46,15 +46,16 @@ type Options struct {
 	Disks   []Disk
 	Ports   []string // names of virtio-serial ports
 	Console bool     // the guest's first serial port is VM.Console
-	Network *UserNet // nil: no network device
-	Name    string   // for process listings
+	Network *UserNet // at most one of the two; both nil: no network device
+	Frames  *FrameNet
+	Name    string // for process listings
 
 	// MemoryFile, when set, is a file of Memory bytes (whole MiB) that holds the
 	// guest's memory while the machine runs, so that VM.Save can keep it. It must
 	// exist and belong to this machine alone.
 	MemoryFile string
 	// Restore, when set, makes the machine go on from a template instead of
-	// booting. All other options but Name, Disk.Path and UserNet.MAC must be
+	// booting. All other options but Name, Disk.Path and the MAC of the network must be
 	// those of the machine that was saved; QEMU notices most differences, not
 	// all. Excludes MemoryFile.
 	Restore *Template
@@ -90,6 +91,12 @@ type Template struct {
 type UserNet struct {
 	MAC      string // empty: QEMU's default
 	Restrict bool   // nothing is routed out
+}
+
+// FrameNet is a network whose other end is this process: VM.Frames.
+type FrameNet struct {
+	MAC string // empty: QEMU's default
+	MTU int    // the largest IP packet, which the guest is told; 0: 1500
 }
 
 // OptionsError says which option can not be used.
@@ -214,12 +221,24 @@ func (o *Options) checkPorts() error {
 }
 
 func (o *Options) checkNetwork() error {
-	if o.Network == nil || o.Network.MAC == "" {
+	mac := ""
+	switch {
+	case o.Network != nil && o.Frames != nil:
+		return bad("Frames", "can not be used with Network")
+	case o.Network != nil:
+		mac = o.Network.MAC
+	case o.Frames != nil:
+		mac = o.Frames.MAC
+		if mtu := o.Frames.MTU; mtu != 0 && (mtu < 1280 || mtu > 65535) {
+			return bad("Frames", "an MTU of %d is not between 1280 and 65535", mtu)
+		}
+	}
+	if mac == "" {
 		return nil
 	}
-	mac, err := net.ParseMAC(o.Network.MAC)
-	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
-		return bad("Network", "%q is not the MAC address of one device", o.Network.MAC)
+	parsed, err := net.ParseMAC(mac)
+	if err != nil || len(parsed) != 6 || parsed[0]&1 != 0 {
+		return bad("Network", "%q is not the MAC address of one device", mac)
 	}
 	return nil
 }

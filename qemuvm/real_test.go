@@ -52,6 +52,25 @@ func TestRealOptions(t *testing.T) {
 	}
 }
 
+// A network whose other end is here is one card, and its socket the guest's
+// frames.
+func TestRealFrames(t *testing.T) {
+	t.Parallel()
+	o := realMachine(t)
+	o.Frames = &FrameNet{MAC: "52:54:00:00:00:01", MTU: 65520}
+	vm := start(t, o)
+	if n := networkCards(t, vm); n != 1 {
+		t.Errorf("%d network cards, want 1", n)
+	}
+	if vm.Frames() == nil {
+		t.Fatal("no frames")
+	}
+	vm.Close()
+	if _, err := vm.Frames().Read(make([]byte, 1)); err == nil {
+		t.Error("the frames go on after the machine")
+	}
+}
+
 func query(t *testing.T, vm *VM, command string, result any) {
 	t.Helper()
 	if err := vm.QMP().Execute(t.Context(), command, nil, result); err != nil {

@@ -22,6 +22,7 @@ func saved(t *testing.T) (o Options, said string) {
 	o = realMachine(t)
 	dir := t.TempDir()
 	o.Disks, o.Console, o.Ports = []Disk{{Serial: "boot", Path: filepath.Join(dir, "disk")}}, true, []string{"p"}
+	o.Frames = &FrameNet{MAC: "52:54:00:00:00:01", MTU: 65520}
 	if err := bootDisk(o.Disks[0].Path, 4, false); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestRealTemplateRefused(t *testing.T) {
 		"another state":   func(o *Options) error { return os.WriteFile(o.Restore.State, bytes.Repeat([]byte("x"), 9000), 0o600) },
 		"half a memory":   func(o *Options) error { return os.Truncate(o.Restore.Memory, o.Memory/2) },
 		"no memory":       func(o *Options) error { return os.Remove(o.Restore.Memory) },
-		"another device":  func(o *Options) error { o.Network = &UserNet{}; return nil },
+		"another device":  func(o *Options) error { o.Frames = nil; return nil },
 		"another size":    func(o *Options) error { o.Memory *= 2; return nil },
 		"a missing port":  func(o *Options) error { o.Ports = nil; return nil },
 		"not a directory": func(o *Options) error { o.Restore.State += "/x"; return nil },

@@ -27,6 +27,7 @@ type VM struct {
 	qmp     *QMP
 	console net.Conn
 	ports   map[string]net.Conn
+	frames  net.Conn
 	done    chan struct{}
 	err     error // only after done
 
@@ -87,6 +88,10 @@ func (v *VM) connect(o *Options, undo *cleanups) (theirs []*os.File, err error) 
 	}
 	fixed := len(names)
 	names = append(names, o.Ports...)
+	last := len(names)
+	if o.Frames != nil {
+		names = append(names, "network")
+	}
 	for i, name := range names {
 		conn, file, err := socketPair(name)
 		if err != nil {
@@ -100,6 +105,8 @@ func (v *VM) connect(o *Options, undo *cleanups) (theirs []*os.File, err error) 
 			v.qmp = newQMP(conn)
 		case i < fixed:
 			v.console = conn
+		case i == last:
+			v.frames = conn
 		default:
 			v.ports[name] = conn
 		}
@@ -228,7 +235,7 @@ func (v *VM) Wait() error {
 	return v.err
 }
 
-// Close kills the machine, waits for its end and closes console and ports. It
+// Close kills the machine, waits for its end and closes console, ports and frames. It
 // may be called any number of times. It does not fail.
 func (v *VM) Close() error {
 	v.proc.kill(nil)
@@ -236,6 +243,9 @@ func (v *VM) Close() error {
 	v.closing.Do(func() {
 		if v.console != nil {
 			v.console.Close()
+		}
+		if v.frames != nil {
+			v.frames.Close()
 		}
 		for _, conn := range v.ports {
 			conn.Close()
@@ -249,6 +259,12 @@ func (v *VM) Close() error {
 // the socket's buffer goes. What the guest sent can be read after QEMU's end,
 // until Close.
 func (v *VM) Port(name string) net.Conn { return v.ports[name] }
+
+// Frames gives the other end of the guest's network, or nil without
+// Options.Frames: four bytes with a length, big-endian, and an Ethernet frame of
+// that length, and so on, each way (QEMU's manual, -netdev stream). What comes is
+// the guest's and hostile.
+func (v *VM) Frames() net.Conn { return v.frames }
 
 // Console gives the guest's first serial port, or nil without Options.Console.
 // Somebody must read it to its end: a guest that writes to a console that
