@@ -40,6 +40,7 @@ var _ = register(Definition{
 	},
 	Steps:   debGetSteps,
 	Depends: debGetDepends,
+	Reach:   debReach,
 	Title: func(args config.Args) string {
 		return "deb_get " + strings.Join(append(append([]string{}, args.Strings("packages")...), args.Strings("sources")...), " ")
 	},
@@ -96,6 +97,16 @@ func debGetSteps(args config.Args, host Host) ([]guest.Step, error) {
 		script(fmt.Sprintf(debFinish, debScratch, debDir), env),
 	}
 	return steps, nil
+}
+
+// debReach names the hosts of the archives.
+func debReach(args config.Args, host Host, _ Tree) ([]config.Allow, error) {
+	archives, err := host.Debian(args.String("suite"))
+	r := reach{by: "deb_get"}
+	for _, a := range archives {
+		r.address(a.URI)
+	}
+	return r.all, err
 }
 
 // debGetCommands returns shell text that has apt-get work on all packages.

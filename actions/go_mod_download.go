@@ -40,6 +40,7 @@ var _ = register(Definition{
 	},
 	Steps:   goModDownloadSteps,
 	Depends: goModDepends,
+	Reach:   goReach,
 	Title: func(args config.Args) string {
 		return "go_mod_download " + strings.Join(args.Strings("dirs"), " ")
 	},

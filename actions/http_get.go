@@ -25,7 +25,8 @@ var _ = register(Definition{
 			"Write either one file in the action itself, or any number of `file` blocks. " +
 			"A file appears only when it is whole and its checksum is right. " +
 			"A server that can not be reached makes the stage errored, once the retries are used up; a wrong checksum, or an answer that says " +
-			"the file is not there, makes it failed.",
+			"the file is not there, makes it failed.\n\n" +
+			"The hosts of the addresses are added to what the stage may reach. One that such a host redirects to is not: name it in the `network` block.",
 		Phases: []config.Phase{config.Pre},
 		Params: append(append([]config.Param{}, httpFileParams...), retriesParam),
 		Blocks: []config.BlockSchema{{
@@ -36,6 +37,13 @@ var _ = register(Definition{
 	},
 	Steps:   httpGetSteps,
 	Depends: httpGetDepends,
+	Reach: func(args config.Args, _ Host, _ Tree) ([]config.Allow, error) {
+		r := reach{by: "http_get"}
+		for _, file := range httpFiles(args) {
+			r.address(file.String("url"))
+		}
+		return r.all, nil
+	},
 	Title: func(args config.Args) string {
 		files := httpFiles(args)
 		if len(files) != 1 {

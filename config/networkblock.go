@@ -8,7 +8,7 @@ import (
 )
 
 // defaultNetwork is the mode of pre and post stages that name none.
-const defaultNetwork = NetworkOpen
+const defaultNetwork = NetworkAllow
 
 // maxAllow bounds the entries of one allow-list.
 const maxAllow = 1000

@@ -31,6 +31,7 @@ type execution struct {
 	booting   time.Time
 	started   func()      // lets the next machine start; safe to call again
 	mac       string      // of the network device, if there is one
+	net       *network    // nil: it has none
 	startPlan []byte      // the plan, when it goes into the first message
 	stop      chan string // a stop… constant; buffered, the first wins
 	over      chan struct{}
@@ -197,6 +198,7 @@ func (x *execution) talk() (story, time.Time) {
 	if err := x.vm.Wait(); err != nil && byItself && st.done == nil && st.stopped == "" && st.failure == nil {
 		st.failure = err
 	}
+	x.disconnect()
 	waitFor(log, drainLimit)
 	waitFor(agent, drainLimit)
 	if st.done != nil && st.stopped == "" && x.logTooLong.Load() {

@@ -11,9 +11,8 @@ import (
 	"github.com/ambient-ci/ambient/stages"
 )
 
-// QEMU's user-mode network gives every guest the same addresses ("Network
-// options" in the QEMU manual, -netdev user).
-var userNetwork = guest.Network{
+// guestNetwork has the addresses that package egress gives every guest.
+var guestNetwork = guest.Network{
 	Address: "10.0.2.15/24",
 	Gateway: "10.0.2.2",
 	DNS:     []string{"10.0.2.3"},
@@ -33,7 +32,7 @@ func guestPlan(job *stages.Job, host actions.Host) (*guest.Plan, error) {
 		PIDs:          stage.Limits.Processes,
 	}
 	if networked(stage) {
-		network := userNetwork
+		network := guestNetwork
 		plan.Network = &network
 		plan.Trust = true
 	}

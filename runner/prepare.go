@@ -33,6 +33,9 @@ func (x *execution) prepare(ctx context.Context) error {
 	if err = planSecrets(x.plan, x.job.Stage); err != nil {
 		return err
 	}
+	if err = x.preparePolicy(ctx); err != nil {
+		return err
+	}
 	return x.devices(ctx)
 }
 

@@ -135,6 +135,11 @@ func cleanEvent(r secrets.Redactor, e stages.Event) stages.Event {
 		return e
 	}
 	e.Text, e.Reason, e.Name, e.Signal = r.Text(e.Text), r.Text(e.Reason), r.Text(e.Name), r.Text(e.Signal)
+	if e.Connection != nil {
+		c := *e.Connection
+		c.Name, c.Reason, c.Allow = r.Text(c.Name), r.Text(c.Reason), r.Text(c.Allow)
+		e.Connection = &c
+	}
 	if strings.Contains(e.Text, "\x1b[") {
 		plain := stages.PlainText(e.Text)
 		if clean := r.Text(plain); clean != plain {

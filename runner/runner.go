@@ -19,6 +19,7 @@ import (
 	"github.com/ambient-ci/ambient/actions"
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/egress"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/images"
 	"github.com/ambient-ci/ambient/inputs"
@@ -61,6 +62,7 @@ type Runner struct {
 	host      actions.Host
 	machine   machine
 	gate      gate
+	gateways  func(*egress.Options) // changes those of every gateway, for tests; nil: nothing does
 
 	mu      sync.Mutex
 	count   int
@@ -141,6 +143,9 @@ func (p prepared) Start(ctx context.Context) (stages.Execution, error) {
 	err := x.readSecrets(ctx)
 	if err == nil {
 		err = x.enterAndBoot(ctx)
+	}
+	if err == nil {
+		err = x.connect(x.vm.Frames())
 	}
 	if err == nil {
 		go x.supervise(ctx)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/egress"
 	"github.com/ambient-ci/ambient/guest"
 	"github.com/ambient-ci/ambient/qemuvm"
 	"github.com/ambient-ci/ambient/templates"
@@ -93,7 +94,7 @@ func (x *execution) machineOptions() qemuvm.Options {
 	o.Name = "ambient " + x.job.Stage.ID.String()
 	if networked(x.job.Stage) {
 		x.mac = newMAC()
-		o.Network = &qemuvm.UserNet{MAC: x.mac}
+		o.Frames = &qemuvm.FrameNet{MAC: x.mac, MTU: egress.MTU}
 	}
 	return o
 }
@@ -113,10 +114,10 @@ func placeholder(serial string) string { return "/" + serial }
 // shape is a machine without what is a run's own.
 func shape(o qemuvm.Options) qemuvm.Options {
 	o.Name = ""
-	if o.Network != nil {
-		network := *o.Network
-		network.MAC = ""
-		o.Network = &network
+	if o.Frames != nil {
+		frames := *o.Frames
+		frames.MAC = ""
+		o.Frames = &frames
 	}
 	o.Disks = slices.Clone(o.Disks)
 	for i, d := range o.Disks {

@@ -31,6 +31,7 @@ const (
 	SignatureMade    EventType = "signature"         // Name: the secret; Text: who logs in where
 	SignatureRefused EventType = "signature_refused" // Name: the secret, if one was asked for; Text: why
 	WarningRaised    EventType = "warning"           // Text
+	ConnectionMade   EventType = "connection"        // Connection, Duration; Time: when it was over or refused
 	SecretsUsed      EventType = "secrets_used"      // Secrets: at the end of a stage that has any
 )
 
@@ -59,6 +60,8 @@ type Event struct {
 	Secrets  []SecretUse   `json:"secrets,omitempty"`
 	Tests    *Tests        `json:"tests,omitempty"`
 
+	Connection *Connection `json:"connection,omitempty"`
+
 	ID config.StageID `json:"-"`
 }
 
@@ -68,6 +71,20 @@ type SecretUse struct {
 	Redacted int64  `json:"redacted"` // how often it was taken out of what the stage said
 	Signed   int64  `json:"signed,omitempty"`
 	Refused  int64  `json:"refused,omitempty"` // signatures that were asked for and not made
+}
+
+// Connection is one connection that a stage made or tried, or many alike.
+type Connection struct {
+	Name     string `json:"name,omitempty"`    // by which it was made; empty: by number
+	Address  string `json:"address,omitempty"` // that it led to, as far as that was known
+	Port     uint16 `json:"port,omitempty"`
+	Protocol string `json:"protocol"` // tcp, udp, dns; of what was dropped: arp, dhcp, ethernet, icmp, ipv4, ipv6
+	Sent     int64  `json:"sent"`     // bytes from the stage
+	Received int64  `json:"received"` // bytes to the stage
+	Allowed  bool   `json:"allowed"`
+	Reason   string `json:"reason,omitempty"` // why it was refused, or failed
+	Allow    string `json:"allow,omitempty"`  // the entry of an allow-list that it wants for
+	Count    int    `json:"count"`            // how many it stands for
 }
 
 // EventTimes is Times in seconds.

@@ -3,15 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/ambient-ci/ambient/actions"
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/source"
 )
 
 // allowJSON is one entry of a stage's allow-list.
@@ -96,24 +95,7 @@ func (t planTree) Read(name string, limit int64) ([]byte, error) {
 	if !t.src.Local {
 		return nil, errNoTree
 	}
-	root, err := os.OpenRoot(t.src.Address)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s is not a plain file", name))
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %s", name, config.FormatSize(limit))
-	}
-	return data, err
+	return source.ReadPlain(t.src.Address, name, limit)
 }
 
 // hostFile is the path of a file on this machine as a user could have written it,

@@ -60,7 +60,7 @@ var siblings = map[string]struct {
 	"internal/sshdtest": {nil, "it runs a server for tests"},
 	"runs":              {[]string{"config", "stages", "home"}, "the record is read without starting anything"},
 	"results":           {[]string{"config", "stages", "home"}, "what can be used again is judged without machines"},
-	"runner":            {[]string{"actions", "blockdev", "config", "guest", "guest/program", "home", "images", "images/apt", "inputs", "qemuvm", "reports", "secrets", "secrets/sshagent", "source", "stages", "templates"}, "it is the glue below the command line"},
+	"runner":            {[]string{"actions", "blockdev", "config", "egress", "guest", "guest/program", "home", "images", "images/apt", "inputs", "qemuvm", "reports", "secrets", "secrets/sshagent", "source", "stages", "templates"}, "it is the glue below the command line"},
 	"cmd/ambient":       {[]string{anything}, "the command line joins everything"},
 	"bench/figures":     {nil, "it measures the built program from outside"},
 	"internal/docgen":   {[]string{"config", "actions"}, "the reference is made from the schema alone"},

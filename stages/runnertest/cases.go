@@ -110,6 +110,7 @@ func checkOrder(t *testing.T, events []stages.Event, actions int) {
 			if e.Text == "" {
 				t.Errorf("%s says nothing", e.Type)
 			}
+		case stages.ConnectionMade:
 		case stages.LogOutput:
 			if e.Stream != "system" && e.Action == nil {
 				t.Errorf("log line %q of no action", e.Text)
