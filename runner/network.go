@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"strings"
@@ -16,8 +17,10 @@ import (
 
 // network is what a stage that has one may reach, and how that went.
 type network struct {
-	policy  egress.Policy
-	gateway *egress.Gateway
+	policy    egress.Policy
+	authority *egress.Authority // nil: no requests get a header
+	roots     *x509.CertPool    // whom such connections trust
+	gateway   *egress.Gateway
 
 	mu             sync.Mutex
 	told           int // lines in the log
@@ -49,7 +52,7 @@ func (x *execution) preparePolicy(ctx context.Context) error {
 	for _, a := range append(needed, stage.Allow...) {
 		x.net.policy.Rules = append(x.net.policy.Rules, egress.Rule{Host: a.Host, Port: a.Port, UDP: a.UDP})
 	}
-	return nil
+	return x.prepareAuthority()
 }
 
 // treeReader reads files of a project's source tree, which is looked at when the
@@ -78,7 +81,14 @@ func (x *execution) connect(frames net.Conn) error {
 	if x.net == nil || frames == nil {
 		return nil
 	}
-	o := egress.Options{Policy: x.net.policy, Observe: x.connection}
+	headers, err := x.headers()
+	if err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	o := egress.Options{
+		Policy: x.net.policy, Observe: x.connection,
+		Inject: headers, Authority: x.net.authority, Roots: x.net.roots,
+	}
 	if change := x.runner.gateways; change != nil {
 		change(&o)
 	}

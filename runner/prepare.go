@@ -200,7 +200,7 @@ func (x *execution) exec(ctx context.Context) (blockdev.Archive, error) {
 		if ca, err = authorities(hostCA(), x.job.Stage.Trust); err != nil {
 			return blockdev.Archive{}, err
 		}
-		if len(ca) == 0 {
+		if ca = x.trusted(ca); len(ca) == 0 {
 			x.plan.Trust = false
 			x.warn("this host trusts no certificate authority, so the stage can not either: install the package ca-certificates")
 		}
