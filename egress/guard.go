@@ -36,6 +36,8 @@ func (g *guard) look(frame []byte) (verdict, []byte) {
 		return g.arp(packet)
 	case 0x86dd:
 		return g.drop("ipv6", "IPv6 leads nowhere")
+	case 0x8035:
+		return drop, nil // QEMU announces a machine that goes on from a template (RARP)
 	}
 	return g.drop("ethernet", "neither IPv4 nor ARP")
 }
@@ -58,6 +60,9 @@ func (g *guard) arp(p []byte) (verdict, []byte) {
 	sender, target := netip.AddrFrom4([4]byte(p[14:18])), netip.AddrFrom4([4]byte(p[24:28]))
 	if sender != guestAddress {
 		return g.drop("arp", "a question from another address than the machine's")
+	}
+	if target == guestAddress {
+		return drop, nil // nobody else has that address
 	}
 	if target != gatewayAddress && target != dnsAddress {
 		return g.drop("arp", "a question for another address")

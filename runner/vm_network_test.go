@@ -137,12 +137,12 @@ func TestVMNetworkAttacks(t *testing.T) {
 		routes: map[string]string{
 			"203.0.113.7:80": at(good), "203.0.113.7:443": at(secure), "203.0.113.7:22": ssh.Addr().String(), "203.0.113.7:8080": at(secret),
 			"203.0.113.66:80": at(secret), "127.0.0.1:80": at(secret), "169.254.169.254:80": at(secret), "203.0.113.53:53": at(secret),
-			fmt.Sprintf("127.0.0.1:%d", port(secret)): at(secret),
+			fmt.Sprintf("127.0.0.1:%d", serverPort(secret)): at(secret),
 		},
 	}
 	r := newRunner(t)
 	e.use(r)
-	job := testJob(t, config.DefaultLimits(), fmt.Sprintf(attacks, port(secret), firstFlight(t, "good.test"), firstFlight(t, "evil.test")))
+	job := testJob(t, config.DefaultLimits(), fmt.Sprintf(attacks, serverPort(secret), firstFlight(t, "good.test"), firstFlight(t, "evil.test")))
 	job.Stage.ID.Phase, job.Stage.Network = config.Pre, config.NetworkAllow
 	for _, entry := range []config.Allow{{Host: "good.test", Port: 80}, {Host: "good.test", Port: 443}, {Host: "good.test", Port: 22}, {Host: "inner.test", Port: 80}, {Host: "meta.test", Port: 80}} {
 		job.Stage.Allow = append(job.Stage.Allow, entry)
@@ -161,7 +161,7 @@ func TestVMNetworkAttacks(t *testing.T) {
 	}
 }
 
-func port(s *httptest.Server) int { return s.Listener.Addr().(*net.TCPAddr).Port }
+func serverPort(s *httptest.Server) int { return s.Listener.Addr().(*net.TCPAddr).Port }
 
 func checkAttacks(t *testing.T, log string, told []stages.Connection) {
 	t.Helper()
