@@ -33,25 +33,27 @@ func (l *loader) network(phase Phase, c content, sc scope) (NetworkMode, []Allow
 	if phase == Plan {
 		return NetworkNone, nil
 	}
-	for _, b := range c.of(networkSpec.Name) {
-		nc := l.read(networkSpec, b.Body, b.DefRange())
-		a := nc.attrs["allow"]
-		mode := defaultNetwork
-		if a != nil {
-			mode = NetworkAllow
-		}
-		if m := nc.attrs["mode"]; m != nil {
-			mode = l.networkMode(m, sc, mode)
-		}
-		if a == nil {
-			return mode, nil
-		}
-		if mode == NetworkOpen || mode == NetworkNone {
-			l.add(Errorf(a.NameRange, "Argument without effect", "With mode = %q no list counts. Remove one of the two.", mode))
-		}
-		return mode, l.allow(a, sc)
+	blocks := c.of(networkSpec.Name)
+	if len(blocks) == 0 {
+		return defaultNetwork, nil
 	}
-	return defaultNetwork, nil
+	b := blocks[0] // that there is one only is checked
+	nc := l.read(networkSpec, b.Body, b.DefRange())
+	a := nc.attrs["allow"]
+	mode := defaultNetwork
+	if a != nil {
+		mode = NetworkAllow
+	}
+	if m := nc.attrs["mode"]; m != nil {
+		mode = l.networkMode(m, sc, mode)
+	}
+	if a == nil {
+		return mode, nil
+	}
+	if mode == NetworkOpen || mode == NetworkNone {
+		l.add(Errorf(a.NameRange, "Argument without effect", "With mode = %q no list counts. Remove one of the two.", mode))
+	}
+	return mode, l.allow(a, sc)
 }
 
 func (l *loader) networkMode(a *hclsyntax.Attribute, sc scope, fallback NetworkMode) NetworkMode {

@@ -93,7 +93,7 @@ func (x *execution) serveAgent() <-chan struct{} {
 		port := x.vm.Port(guest.PortAgent)
 		a := sshagent.New(x.secrets.keys, x.signatures.report)
 		err := answerAgent(port, deadlined{port}, a, newPace(agentBurst, agentRate))
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !x.signatures.ended() {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !x.signatures.ended() {
 			x.warn("the SSH agent does not answer any more: " + clip(err.Error()))
 		}
 		io.Copy(io.Discard, port)
@@ -102,7 +102,8 @@ func (x *execution) serveAgent() <-chan struct{} {
 }
 
 // answerAgent answers the messages on a port one after another. It keeps the
-// state of at most guest.MaxAgentConns connections and one message.
+// state of at most guest.MaxAgentConns connections and one message. It returns
+// only with an error, io.EOF at the end of the port.
 func answerAgent(r io.Reader, w io.Writer, a *sshagent.Agent, pace *pace) error {
 	conns := map[uint32]*sshagent.Conn{}
 	for {
