@@ -14,7 +14,7 @@ import (
 // errChanged ends a walk.
 var errChanged = errors.New("changed")
 
-// fileClock is the clock that files get their times from: it ticks a few hundred
+// fileClock is a clock that no file's next time is behind: it ticks a few hundred
 // times in a second (clock_gettime(2), CLOCK_REALTIME_COARSE).
 func fileClock() time.Time {
 	const realtimeCoarse = 5
@@ -35,7 +35,7 @@ func (w *worker) remember(dir string) {
 		if w.given == nil {
 			w.given = map[string]time.Time{}
 		}
-		then := fileClock()
+		then := time.Now() // not behind any time that a file has: some kernels give finer ones
 		w.given[dir] = then
 		for end := time.Now().Add(time.Second); !fileClock().After(then) && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
