@@ -53,6 +53,7 @@ RUNS := 5
 FIGURES :=
 bench: build ## measure what docs/performance.md promises and put its table there; RUNS=5 FIGURES='-only=hello'
 	$(GO) test -run='^$$' -bench=. -benchtime=9x ./bench
+	$(GO) test -tags=vm -run='^$$' -bench=VMDownload -benchtime=5x ./runner
 	$(GO) run ./bench/figures -runs=$(RUNS) -write=docs/performance.md $(FIGURES)
 
 docs: ## write docs/language.md from the schema

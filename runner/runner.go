@@ -23,6 +23,7 @@ import (
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/images"
 	"github.com/ambient-ci/ambient/inputs"
+	"github.com/ambient-ci/ambient/qemuvm"
 	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
 	"github.com/ambient-ci/ambient/templates"
@@ -63,6 +64,7 @@ type Runner struct {
 	machine   machine
 	gate      gate
 	gateways  func(*egress.Options) // changes those of every gateway, for tests; nil: nothing does
+	machines  func(*qemuvm.Options) // the same for machines
 
 	mu      sync.Mutex
 	count   int

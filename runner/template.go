@@ -96,6 +96,9 @@ func (x *execution) machineOptions() qemuvm.Options {
 		x.mac = newMAC()
 		o.Frames = &qemuvm.FrameNet{MAC: x.mac, MTU: egress.MTU}
 	}
+	if change := x.runner.machines; change != nil {
+		change(&o)
+	}
 	return o
 }
 

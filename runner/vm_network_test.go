@@ -235,3 +235,23 @@ func checkAttacks(t *testing.T, log string, told []stages.Connection) {
 		t.Error("the log does not say what would allow it")
 	}
 }
+
+// TestVMNetworkAudit shows that an audit lets through, and says what would allow
+// it.
+func TestVMNetworkAudit(t *testing.T) {
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "WELCOME\n") }))
+	t.Cleanup(good.Close)
+	r := newRunner(t)
+	elsewhere{
+		names:  map[string]string{"good.test": "203.0.113.7"},
+		routes: map[string]string{"203.0.113.7:80": good.Listener.Addr().String(), "203.0.113.9:8080": good.Listener.Addr().String()},
+	}.use(r)
+	job := testJob(t, config.DefaultLimits(), "wget -q -O - http://good.test/\nwget -q -O - http://203.0.113.9:8080/")
+	job.Stage.ID.Phase, job.Stage.Network = config.Pre, config.NetworkAudit
+	job.Stage.Allow = []config.Allow{{Host: "files.test", Port: 22}}
+	result, rec := runJob(t, r, job)
+	const block = `network { allow = ["files.test:22", "good.test:80", "203.0.113.9:8080"] }`
+	if result.Outcome != stages.Succeeded || strings.Count(rec.log(), "WELCOME") != 2 || len(result.Warnings) != 1 || !strings.HasSuffix(result.Warnings[0], block) {
+		t.Errorf("%+v\n%s", result, rec.log())
+	}
+}

@@ -19,7 +19,7 @@ import (
 )
 
 // testHome keeps images between test runs, apart from the user's own.
-func testHome(t *testing.T) *home.Home {
+func testHome(t testing.TB) *home.Home {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -28,7 +28,7 @@ func testHome(t *testing.T) *home.Home {
 	return home.At(filepath.Join(cache, "ambient-test"))
 }
 
-func newRunner(t *testing.T) *Runner {
+func newRunner(t testing.TB) *Runner {
 	t.Helper()
 	r, err := New(Options{Home: testHome(t)})
 	if err != nil {
@@ -64,7 +64,7 @@ func (r *recorder) log() string {
 
 // testJob is a plan stage that runs shell scripts on the built-in image over a
 // small source tree.
-func testJob(t *testing.T, limits config.Limits, scripts ...string) *stages.Job {
+func testJob(t testing.TB, limits config.Limits, scripts ...string) *stages.Job {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("source\n"), 0o644); err != nil {
