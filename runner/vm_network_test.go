@@ -144,9 +144,7 @@ func TestVMNetworkAttacks(t *testing.T) {
 	e.use(r)
 	job := testJob(t, config.DefaultLimits(), fmt.Sprintf(attacks, serverPort(secret), firstFlight(t, "good.test"), firstFlight(t, "evil.test")))
 	job.Stage.ID.Phase, job.Stage.Network = config.Pre, config.NetworkAllow
-	for _, entry := range []config.Allow{{Host: "good.test", Port: 80}, {Host: "good.test", Port: 443}, {Host: "good.test", Port: 22}, {Host: "inner.test", Port: 80}, {Host: "meta.test", Port: 80}} {
-		job.Stage.Allow = append(job.Stage.Allow, entry)
-	}
+	job.Stage.Allow = []config.Allow{{Host: "good.test", Port: 80}, {Host: "good.test", Port: 443}, {Host: "good.test", Port: 22}, {Host: "inner.test", Port: 80}, {Host: "meta.test", Port: 80}}
 	result, rec := runJob(t, r, job)
 	log := rec.log()
 	if result.Outcome != stages.Succeeded {
