@@ -116,14 +116,14 @@ func sourceName(cfg *config.Config, src config.Source) string {
 }
 
 func imageWords(i imageJSON) string {
-	name := "image." + safe(i.Name)
+	name, debian := "image."+safe(i.Name), strings.TrimSpace("Debian "+safe(i.Suite))
 	switch {
 	case i.Kind != "debian":
 		return safe(cmp.Or(i.Name, "built-in"))
 	case len(i.Packages) > 0:
-		return fmt.Sprintf("%s (Debian %s with %s)", name, safe(i.Suite), safe(strings.Join(i.Packages, ", ")))
+		return fmt.Sprintf("%s (%s with %s)", name, debian, safe(strings.Join(i.Packages, ", ")))
 	}
-	return fmt.Sprintf("%s (Debian %s)", name, safe(i.Suite))
+	return fmt.Sprintf("%s (%s)", name, debian)
 }
 
 // limitsWords lists the limits that can matter in the stage's phase.
