@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,6 +52,17 @@ func TestReferenceIsComplete(t *testing.T) {
 }
 
 // An example in the reference must be right.
+var tokenPath = regexp.MustCompile(`secret\.token\.([a-z]+)\.path`)
+
+// tokens declares the token that an example reads, and names it in its stage.
+func tokens(example string) (declared, named string) {
+	m := tokenPath.FindStringSubmatch(example)
+	if m == nil {
+		return "", ""
+	}
+	return fmt.Sprintf("secret \"token\" %q {\n  env = \"TOKEN\"\n}\n", m[1]), fmt.Sprintf("secrets = [secret.token.%s]\n", m[1])
+}
+
 func TestExamplesAreRight(t *testing.T) {
 	for _, a := range actions.All() {
 		dir := t.TempDir()
@@ -57,7 +70,8 @@ func TestExamplesAreRight(t *testing.T) {
 		if a.NeedsDebian {
 			image = "image = image.x\n"
 		}
-		text := "image \"x\" {\n  debian {}\n}\nproject \"p\" {\n" + image + string(a.Phases[0]) + " \"s\" {\n" + a.Example + "\n}\n}\n"
+		declared, named := tokens(a.Example)
+		text := "image \"x\" {\n  debian {}\n}\n" + declared + "project \"p\" {\n" + image + string(a.Phases[0]) + " \"s\" {\n" + named + a.Example + "\n}\n}\n"
 		if err := os.WriteFile(filepath.Join(dir, config.FileName), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
