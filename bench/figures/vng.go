@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // virtme-ng runs a command in a machine whose root is a copy-on-write view of the
@@ -21,8 +22,11 @@ func (b *bench) prepareVng() error {
 	if b.vngKernel() == "" {
 		return &absentError{"the modules of the image's kernel, for virtme-ng"}
 	}
-	_, err := b.vngRun()
-	return err
+	out, err := b.vngCommand("--verbose").CombinedOutput()
+	if !strings.Contains(string(out), "hello from") {
+		return errors.Join(errors.New("it said nothing: "+tail(string(out))), err)
+	}
+	return nil
 }
 
 // vngKernel is the kernel that goes with the modules, the same as ours.
@@ -40,15 +44,26 @@ func (b *bench) vngKernel() string {
 	return ""
 }
 
-func (b *bench) vngRun() (float64, error) {
-	cmd := exec.Command(b.vng, "--run", b.vngKernel(), "--disable-kvm", "--cpus", "1", "--memory", "1G", "--exec", helloScript)
+func (b *bench) vngCommand(more ...string) *exec.Cmd {
+	args := []string{"--run", b.vngKernel(), "--disable-kvm", "--cpus", "1", "--memory", "1G", "--exec", helloScript}
+	cmd := exec.Command(b.vng, append(more, args...)...)
 	cmd.Dir = b.dir("hello")
 	if path, err := exec.LookPath(b.vng); err == nil { // its other programs are beside it
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(path)+":"+os.Getenv("PATH"))
 	}
-	took, out, err := timed(cmd)
-	if err == nil && !strings.Contains(out, "hello from") {
-		err = errors.New("it said nothing: " + tail(out))
+	return cmd
+}
+
+// vngRun is one run, from exec to exit. The kernel has its ports in a module that
+// virtme-ng loads too late for the script's output and status to come by them, so
+// that it ends with 255; that the script runs was seen on the console before.
+func (b *bench) vngRun() (float64, error) {
+	start := time.Now()
+	err := b.vngCommand().Run()
+	took := time.Since(start)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 255 {
+		err = nil
 	}
 	return took.Seconds(), err
 }
