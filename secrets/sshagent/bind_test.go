@@ -197,6 +197,7 @@ func TestHashedHosts(t *testing.T) {
 	if strings.Contains(r.key.Known.String(), "127.0.0.1") {
 		t.Fatal("it is not hashed")
 	}
+	r.socket = serve(t, New([]*Key{r.key}, r.events.add))
 	if out, err := r.ssh(t, r.server, "true"); err != nil || r.events.signed() != 1 {
 		t.Errorf("ssh: %v: %s\n%s", err, out, r.events.text())
 	}
