@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -62,7 +63,14 @@ func Env(t *testing.T) []string {
 	if err := os.Symlink(shared, filepath.Join(cacheDir, "ambient")); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "AMBIENT_HOME=", "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+cacheDir, "NO_COLOR=1")
+	return append(slices.DeleteFunc(os.Environ(), ownPlace), "AMBIENT_HOME=", "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+cacheDir, "NO_COLOR=1")
+}
+
+// ownPlace reports whether a variable says where the tester's own ambient keeps
+// things.
+func ownPlace(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return name == "AMBIENT_HOME" || name == "XDG_STATE_HOME" || name == "XDG_CACHE_HOME"
 }
 
 // Run runs ambient in dir and returns its exit status and its output, both
