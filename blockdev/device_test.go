@@ -129,7 +129,6 @@ func fullDisk(t *testing.T, big, out string) {
 	t.Helper()
 	ctx, dest, packed := context.Background(), filepath.Join(out, "x"), filepath.Join(big, "tar")
 	for name, do := range map[string]func() error{
-		"PackTree": func() error { _, err := PackTree(ctx, dest, big, []string{"big"}, 0); return err },
 		"PackFiles": func() error {
 			_, err := PackFiles(ctx, dest, []File{{Name: "f", Data: make([]byte, 1<<20)}})
 			return err

@@ -2,7 +2,7 @@
 // reads back those that it wrote.
 //
 // What guests write crosses as tar, raw on the device and padded with zeroes, and
-// so does the little that is packed by PackTree and PackFiles. What a guest wrote
+// so does the little that is packed by PackFiles. What a guest wrote
 // is hostile. ReadOutput validates it and writes it anew, so that everything else
 // only ever sees archives in one canonical form:
 //

@@ -53,7 +53,7 @@ func newMatcher(ctx context.Context, device, dest string, t *tree) (*writer, err
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{ctx: ctx, dest: dest, what: "the output", tree: t, file: f, sum: sha256.New(), match: &matcher{}}
+	w := &writer{ctx: ctx, dest: dest, tree: t, file: f, sum: sha256.New(), match: &matcher{}}
 	w.tar = tar.NewWriter(w)
 	return w, nil
 }

@@ -16,7 +16,7 @@ import (
 // Warnings are for the user; they do not make the archive unusable.
 func ReadOutput(ctx context.Context, device, dest string, lim Limits) (Archive, []string, error) {
 	return readOutput(ctx, device, lim, func(t *tree) (*writer, error) {
-		return newWriter(ctx, dest, "the output", 0, t)
+		return newWriter(ctx, dest, t)
 	})
 }
 
@@ -92,6 +92,5 @@ func List(tarPath string) ([]Entry, error) {
 	}
 }
 
-// trusted bounds archives that this package wrote itself. PackTree packs a
-// source tree with any names that the host's file system holds.
-var trusted = Limits{Entries: 10_000_000, anyName: true}
+// trusted bounds archives that this package wrote itself.
+var trusted = Limits{Entries: 10_000_000}

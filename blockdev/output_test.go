@@ -180,7 +180,7 @@ func TestReadOutputIsCanonical(t *testing.T) {
 
 // TestReadOutputOfSystemTar: an archive that another program made.
 func TestReadOutputOfSystemTar(t *testing.T) {
-	root, _ := sample(t)
+	root := sample(t)
 	check(t, os.Link(filepath.Join(root, "a.txt"), filepath.Join(root, "hard")))
 	for _, format := range []string{"gnu", "pax", "ustar", "v7"} {
 		t.Run(format, func(t *testing.T) {

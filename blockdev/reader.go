@@ -19,8 +19,6 @@ type Limits struct {
 	Entries int64 // files and directories; 0: DefaultEntries
 	Path    int   // bytes of a name; 0: 4095, Linux's PATH_MAX less its NUL
 	LinkLen int   // bytes of a symbolic link's target; 0: 4095
-
-	anyName bool // control characters in names are fine
 }
 
 // DefaultEntries is how many files and directories an archive may hold.
@@ -234,7 +232,7 @@ func (r *reader) cleanName(name string) (string, error) {
 		return "", r.refuse("has a name of %d bytes, more than %d", len(name), r.lim.Path)
 	case name[0] == '/':
 		return "", r.refuse("has an absolute name")
-	case r.hasControl(name):
+	case hasControl(name):
 		return "", r.refuse("has a control character in its name")
 	}
 	for part := range strings.SplitSeq(name, "/") {
@@ -250,8 +248,8 @@ func (r *reader) cleanName(name string) (string, error) {
 
 // hasControl finds what could deceive a terminal, or a script that reads a list
 // of names line by line.
-func (r *reader) hasControl(s string) bool {
-	return !r.lim.anyName && strings.ContainsFunc(s, unicode.IsControl)
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // place validates e against what the archive held before.
@@ -289,7 +287,7 @@ func (r *reader) link(h *tar.Header, e *Entry) error {
 			return r.refuse("is a symbolic link to nothing")
 		case len(h.Linkname) > r.lim.LinkLen:
 			return r.refuse("is a symbolic link to %d bytes, more than %d", len(h.Linkname), r.lim.LinkLen)
-		case r.hasControl(h.Linkname):
+		case hasControl(h.Linkname):
 			return r.refuse("is a symbolic link with a control character")
 		}
 		e.Link = h.Linkname

@@ -19,8 +19,6 @@ import (
 type writer struct {
 	ctx     context.Context
 	dest    string
-	what    string
-	limit   int64 // bytes; 0: none
 	file    *os.File
 	buf     *bufio.Writer
 	match   *matcher // instead of buf: file is what the archive is made from
@@ -35,13 +33,13 @@ type writer struct {
 
 // newWriter starts an archive that becomes dest. t may hold nodes that are not
 // written yet.
-func newWriter(ctx context.Context, dest, what string, limit int64, t *tree) (*writer, error) {
+func newWriter(ctx context.Context, dest string, t *tree) (*writer, error) {
 	f, err := os.CreateTemp(filepath.Dir(dest), ".tmp-*")
 	if err != nil {
 		return nil, hostError(dest, err)
 	}
 	w := &writer{
-		ctx: ctx, dest: dest, what: what, limit: limit, tree: t,
+		ctx: ctx, dest: dest, tree: t,
 		file: f, buf: bufio.NewWriterSize(f, 256<<10), sum: sha256.New(),
 	}
 	w.tar = tar.NewWriter(w)
@@ -64,9 +62,6 @@ func (w *writer) store(p []byte) error {
 		return err
 	}
 	w.size += int64(len(p))
-	if w.limit > 0 && w.size > w.limit {
-		return &TooLargeError{What: w.what, Limit: w.limit, Size: w.size}
-	}
 	w.sum.Write(p)
 	if w.match != nil {
 		if !w.match.over && !w.match.matches(p) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand"
 	"net"
@@ -51,7 +52,7 @@ func TestNamesThatAreNotAllowed(t *testing.T) {
 		t.Error(err)
 	}
 	c := w.refusal("other.test", 0)
-	if c.Protocol != "dns" || c.Rule == nil || HCL(*c.Rule) != `network { allow = ["other.test:443"] }` {
+	if c.Protocol != "dns" || c.Rule == nil || c.Rule.String() != "other.test:443" {
 		t.Errorf("told %+v", c)
 	}
 }
@@ -171,9 +172,9 @@ func TestOpenAndAudit(t *testing.T) {
 		}
 		want := ""
 		if mode == Audit {
-			want = `network { allow = ["other.test:8080", "203.0.113.7:22"] }`
+			want = "[other.test:8080 203.0.113.7:22]"
 		}
-		if needed := w.gateway.Needed(); len(needed) > 0 && HCL(needed...) != want || (len(needed) > 0) != (want != "") {
+		if needed := w.gateway.Needed(); len(needed) > 0 && fmt.Sprint(needed) != want || (len(needed) > 0) != (want != "") {
 			t.Errorf("%s needs %v", mode, needed)
 		}
 	}

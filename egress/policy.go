@@ -41,15 +41,6 @@ func (r Rule) String() string {
 	return net.JoinHostPort(host, port) + udp
 }
 
-// HCL returns the network block that allows the rules.
-func HCL(rules ...Rule) string {
-	quoted := make([]string, len(rules))
-	for i, r := range rules {
-		quoted[i] = strconv.Quote(r.String())
-	}
-	return "network { allow = [" + strings.Join(quoted, ", ") + "] }"
-}
-
 // Policy is what a machine may reach.
 type Policy struct {
 	Mode  Mode

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -148,7 +149,7 @@ func (x *execution) tellRefused(c *stages.Connection) {
 	}
 	text := fmt.Sprintf("network: refused %s (%s): %s", what, c.Protocol, c.Reason)
 	if c.Allow != "" {
-		text += fmt.Sprintf("; this would allow it: network { allow = [%q] }", c.Allow)
+		text += "; this would allow it: " + networkBlock(c.Allow)
 	}
 	x.say(text)
 }
@@ -180,7 +181,7 @@ func (x *execution) disconnect() {
 // what only the audit let through.
 func (x *execution) auditBlock(needed []egress.Rule) string {
 	var entries []string
-	add := func(a config.Allow) { entries = append(entries, fmt.Sprintf("%q", a.String())) }
+	add := func(a config.Allow) { entries = append(entries, a.String()) }
 	for _, a := range x.job.Stage.Allow {
 		if a.By == "" {
 			add(a)
@@ -189,5 +190,14 @@ func (x *execution) auditBlock(needed []egress.Rule) string {
 	for _, r := range needed {
 		add(configRule(r))
 	}
-	return "network { allow = [" + strings.Join(entries, ", ") + "] }"
+	return networkBlock(entries...)
+}
+
+// networkBlock is the HCL that allows hosts.
+func networkBlock(hosts ...string) string {
+	quoted := make([]string, len(hosts))
+	for i, h := range hosts {
+		quoted[i] = strconv.Quote(h)
+	}
+	return "network { allow = [" + strings.Join(quoted, ", ") + "] }"
 }

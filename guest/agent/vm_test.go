@@ -16,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -212,16 +211,8 @@ func TestVMMissingDevice(t *testing.T) {
 // A source larger than the disk is the user's affair: the limit is named.
 func TestVMSourceTooLarge(t *testing.T) {
 	large := filepath.Join(t.TempDir(), "src")
-	tree := t.TempDir()
-	f, err := os.Create(filepath.Join(tree, "big"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Truncate(220 << 20); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := blockdev.PackTree(t.Context(), large, tree, []string{"big"}, 1<<30); err != nil {
+	big := []blockdev.File{{Name: "big", Data: make([]byte, 220<<20)}}
+	if _, err := blockdev.PackFiles(t.Context(), large, big); err != nil {
 		t.Fatal(err)
 	}
 	plan := scripts("true")
