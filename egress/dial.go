@@ -25,6 +25,9 @@ func (g *Gateway) dial(ctx context.Context, d *decision) (*upstream, error) {
 		return nil, err
 	}
 	if proxy != nil {
+		if err := g.proxied(ctx, d); err != nil {
+			return nil, err
+		}
 		return g.dialProxy(ctx, d, proxy)
 	}
 	addresses := []netip.Addr{d.address}
@@ -34,6 +37,38 @@ func (g *Gateway) dial(ctx context.Context, d *decision) (*upstream, error) {
 		}
 	}
 	return g.dialFirst(ctx, d, addresses)
+}
+
+// proxied refuses a name for a proxy that leads, as far as this host knows, out
+// of reach. The proxy resolves it once more, and this host may not be able to.
+func (g *Gateway) proxied(ctx context.Context, d *decision) error {
+	if d.name == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, proxiedLimit)
+	defer cancel()
+	found, err := g.names.resolve(ctx, d.name)
+	if err != nil {
+		return nil
+	}
+	for _, a := range found {
+		if no := g.outOfReach(d, a.Unmap()); no != nil {
+			return no
+		}
+	}
+	return nil
+}
+
+// outOfReach says why an address of a name may not be dialled, nil when it may.
+func (g *Gateway) outOfReach(d *decision, a netip.Addr) *refusedError {
+	what := g.rules.reachable(a, d.port, d.udp)
+	if what == "" {
+		return nil
+	}
+	return &refusedError{
+		reason: fmt.Sprintf("the name leads to %s, which is %s", a, what),
+		rule:   &Rule{Host: a.String(), Port: d.port, UDP: d.udp},
+	}
 }
 
 // upstream is the host's half of a connection.
@@ -54,15 +89,11 @@ func (g *Gateway) addresses(ctx context.Context, d *decision) ([]netip.Addr, err
 	bad := &refusedError{reason: "the name has no address"}
 	for _, a := range found {
 		a = a.Unmap()
-		what := g.rules.reachable(a, d.port, d.udp)
-		if what == "" {
-			good = append(good, a)
+		if no := g.outOfReach(d, a); no != nil {
+			bad = no
 			continue
 		}
-		bad = &refusedError{
-			reason: fmt.Sprintf("the name leads to %s, which is %s", a, what),
-			rule:   &Rule{Host: a.String(), Port: d.port, UDP: d.udp},
-		}
+		good = append(good, a)
 	}
 	if len(good) == 0 {
 		return nil, bad

@@ -98,7 +98,7 @@ func (g *Gateway) unknown(q dnsmessage.Question, name string) {
 func (g *Gateway) serveDNS(conn net.Conn) {
 	buf := make([]byte, maxDNS+1)
 	for {
-		conn.SetReadDeadline(time.Now().Add(sessionLimit))
+		conn.SetReadDeadline(time.Now().Add(dnsIdle))
 		n, err := conn.Read(buf)
 		if err != nil {
 			return

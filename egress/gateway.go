@@ -50,6 +50,7 @@ type Gateway struct {
 	stack  *stack.Stack
 	slots  chan struct{} // of connections
 	udp    sessions
+	asking sessions // UDP too, for names
 
 	ctx    context.Context // of everything that the gateway does
 	cancel context.CancelFunc
@@ -70,6 +71,7 @@ func New(conn net.Conn, o Options) (*Gateway, error) {
 	}
 	setDefaults(&o)
 	g := &Gateway{opts: o, rules: rules, names: newNames(o.Lookup), record: newRecord(o.Observe), slots: make(chan struct{}, maxConnections)}
+	g.udp.most, g.asking.most = maxSessions, maxAsking
 	if g.inject, err = newInjector(g, o); err != nil {
 		return nil, err
 	}

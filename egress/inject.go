@@ -126,15 +126,11 @@ func (h *injectedHost) serve(f *flow, guest net.Conn) {
 	transport := h.transport(f)
 	defer transport.CloseIdleConnections()
 	listener := newOneListener(secure)
+	conn.over = listener.Close // also of one that the handler has taken over
 	server := &http.Server{
 		Handler:           h.handler(f, transport),
 		ReadHeaderTimeout: headLimit, IdleTimeout: injectIdle, MaxHeaderBytes: maxHead,
-		ErrorLog: log.New(io.Discard, "", 0),
-		ConnState: func(_ net.Conn, s http.ConnState) {
-			if s == http.StateClosed {
-				listener.Close()
-			}
-		},
+		ErrorLog:    log.New(io.Discard, "", 0),
 		BaseContext: func(net.Listener) context.Context { return f.gateway.ctx },
 	}
 	stop := context.AfterFunc(f.gateway.ctx, func() { server.Close() })
@@ -298,6 +294,15 @@ func (l *oneListener) Addr() net.Addr { return l.addr }
 type countedConn struct {
 	net.Conn
 	flow *flow
+	over func() error // called by Close
+}
+
+// Close ends the connection.
+func (c *countedConn) Close() error {
+	if c.over != nil {
+		c.over()
+	}
+	return c.Conn.Close()
 }
 
 // Read counts what comes.

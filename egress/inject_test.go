@@ -224,11 +224,18 @@ func TestByTheHostsProxy(t *testing.T) {
 	server, roots := secure(t, hello, "api.test")
 	proxy, asked := proxyServer(t, map[string]string{"api.test:443": server})
 	w := newWorld(t, Options{
-		Policy: allow(Rule{Host: "api.test"}, Rule{Host: "blocked.test"}),
+		Policy: allow(Rule{Host: "api.test"}, Rule{Host: "blocked.test"}, Rule{Host: "meta.test"}),
 		Proxy:  func(u *url.URL) (*url.URL, error) { return proxy, nil },
 	})
 	w.routes[proxy.Host] = proxy.Host
-	// The host's resolver knows none of these names.
+	// What the host's resolver says of a name counts for the proxy as well; it
+	// knows none of the others.
+	w.route("meta.test", "169.254.169.254", 80, server)
+	if a, err := w.resolve("meta.test"); err != nil {
+		t.Error(err)
+	} else if _, err := w.connect(a, 80); err == nil {
+		t.Error("a name that leads to a metadata service went to the proxy")
+	}
 	if got := get(t, w.client(roots), "https://api.test/"); got != "hello from api.test" {
 		t.Errorf("got %q", got)
 	}

@@ -188,6 +188,8 @@ func copyCounted(to, from net.Conn, count *atomic.Int64) error {
 }
 
 func (f *flow) report() {
+	f.mu.Lock() // handlers of an injected host may be at their end
+	defer f.mu.Unlock()
 	c := Connection{
 		Time: f.began, Name: f.name, Address: f.address, Port: f.port, Protocol: "tcp",
 		Sent: f.sent.Load(), Received: f.received.Load(), Duration: time.Since(f.began),

@@ -14,8 +14,9 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
-// sessions counts UDP sessions.
+// sessions counts UDP sessions of one kind.
 type sessions struct {
+	most  int
 	mu    sync.Mutex
 	count int
 }
@@ -23,7 +24,7 @@ type sessions struct {
 func (s *sessions) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.count >= maxSessions {
+	if s.count >= s.most {
 		return false
 	}
 	s.count++
@@ -53,22 +54,26 @@ func (g *Gateway) takeUDP(r *udp.ForwarderRequest) bool {
 	if !g.begin() {
 		return false
 	}
-	if !g.udp.enter() {
+	kind := &g.udp
+	if isDNS(to, port) {
+		kind = &g.asking // each question may come from a port of its own
+	}
+	if !kind.enter() {
 		g.wait.Done()
-		g.record.refused(Connection{Time: began, Protocol: "udp", Reason: fmt.Sprintf("the machine has %d UDP sessions already", maxSessions)})
+		g.record.refused(Connection{Time: began, Protocol: "udp", Reason: fmt.Sprintf("the machine has %d UDP sessions already", kind.most)})
 		return false
 	}
 	var queue waiter.Queue
 	ep, err := r.CreateEndpoint(&queue)
 	if err != nil {
-		g.udp.leave()
+		kind.leave()
 		g.wait.Done()
 		return false
 	}
 	guest := gonet.NewUDPConn(&queue, ep)
 	go func() {
 		defer g.wait.Done()
-		defer g.udp.leave()
+		defer kind.leave()
 		defer guest.Close()
 		stop := context.AfterFunc(g.ctx, func() { guest.SetDeadline(time.Unix(1, 0)) })
 		defer stop()
