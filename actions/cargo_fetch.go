@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/guest"
@@ -236,8 +237,11 @@ find "$CARGO_HOME" -name .last-updated -type f -exec rm -f {} +
 // cargoDepends is what cargo_fetch reads. Names of code count as well, since
 // cargo finds targets by them, but not what a target does to what is fetched.
 func cargoDepends(config.Args) (Depends, string) {
-	return Depends{Files: []string{"**/Cargo.toml", "**/Cargo.lock", "**/deny.toml"}}, ""
+	return Depends{Files: []string{"**/Cargo.toml", "**/Cargo.lock", "**/deny.toml"}, MaxAge: cargoMaxAge}, ""
 }
+
+// cargoMaxAge is how long advisories, and crates that no lock file chose, are good.
+const cargoMaxAge = 24 * time.Hour
 
 // cargoReach names the hosts of the index and of the crates that it points to,
 // and those from which a lock file takes crates.

@@ -100,7 +100,7 @@ const dputFinal = sshFinal + "|upload failed( as|: 4[0-9][0-9])|need authenticat
 // directory, and of dput.cf(5) fqdn, method, incoming and login, then ssh's
 // configuration and what is final. dput reads every file that a .changes names,
 // wherever it is, and gives the names to a shell on the server: so these must be
-// plain and the files copies. It runs ssh and scp by their names.
+// plain and the files copies. What an earlier try uploaded is not sent again. It runs ssh and scp by their names.
 const dputUpload = `inside %[1]s
 work=%[2]s
 rm -rf "$work"
@@ -136,9 +136,10 @@ cat >"$scratch/dput.cf" <<-EOF
 	passive_ftp = 1
 EOF
 for changes in *.changes; do
+	if grep -qxF -- "$changes" "$work.done" 2>/dev/null; then continue; fi
 	attempt %[8]s dput -c "$scratch/dput.cf" -U -u queue "$changes"
-	mv "$changes" "$changes.uploaded"
+	printf '%%s\n' "$changes" >>"$work.done"
 done
 cd /
-rm -rf "$work"
+rm -rf "$work" "$work.done"
 `

@@ -133,6 +133,9 @@ func gitWanted(args config.Args) string {
 }
 
 func gitGetDepends(args config.Args) (Depends, string) {
+	if args.Bool("history") {
+		return Depends{}, "git_get has the history of branches that may move"
+	}
 	if args.Has("sha") || gitCommit.MatchString(args.String("ref")) {
 		return Depends{}, ""
 	}

@@ -1,13 +1,10 @@
 package actions
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
-	"time"
 )
 
 // GoSettings are the settings of the go command that say where modules come
@@ -42,9 +39,6 @@ func (h *hostInfo) Debian(suite string) ([]DebianSource, error) { return h.archi
 // Go implements Host. Without a go command the environment's variables count.
 func (h *hostInfo) Go() GoSettings { return h.settings() }
 
-// goEnvTimeout is how long `go env` may take, which normally needs 20 ms.
-const goEnvTimeout = 20 * time.Second
-
 func readGoSettings() GoSettings {
 	get := os.Getenv
 	if env, err := askGo(); err == nil {
@@ -59,19 +53,13 @@ func readGoSettings() GoSettings {
 // askGo runs `go env` outside of any module: a go.mod of the working directory
 // must not choose another toolchain.
 func askGo() (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), goEnvTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", "env", "-json",
+	out, _, err := output(nowhere, []string{"GOTOOLCHAIN=local"}, "go", "env", "-json",
 		"GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE")
-	cmd.Dir = os.TempDir()
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 	env := map[string]string{}
-	if err := json.Unmarshal(out, &env); err != nil {
+	if err := json.Unmarshal([]byte(out), &env); err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 	return env, nil

@@ -2,7 +2,6 @@ package actions
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net/url"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 )
 
 // NpmSettings say where Node packages come from. Addresses are without user
@@ -21,10 +19,6 @@ type NpmSettings struct {
 	Scopes      map[string]string // registries of their own, by "@scope"
 	ReplaceHost string            // replace-registry-host of npm's configuration; empty: npm's default
 }
-
-// npmTimeout is how long `npm config` may take, which normally needs half a
-// second.
-const npmTimeout = 20 * time.Second
 
 // maxNpmrc bounds a configuration file of npm.
 const maxNpmrc = 1 << 20
@@ -70,16 +64,11 @@ func npmrcFiles() []string {
 
 // askNpm returns the registry that npm uses by itself.
 func askNpm() string {
-	ctx, cancel := context.WithTimeout(context.Background(), npmTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "npm", "config", "get", "registry")
-	cmd.Dir = os.TempDir()
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, _, err := output(nowhere, nil, "npm", "config", "get", "registry")
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(out))
+	return strings.TrimSpace(out)
 }
 
 // read takes the settings of one file; one that can not be read has none.

@@ -27,13 +27,10 @@ type hostTools struct {
 	defaults map[string]func() string
 
 	mu        sync.Mutex
-	documents map[string]document // what Document fetched, by address
+	documents map[documentKey]func() ([]byte, error) // what Document fetches, once
 }
 
-type document struct {
-	data []byte
-	err  error
-}
+type documentKey struct{ address, accept string }
 
 func newHostTools() *hostTools {
 	return &hostTools{
@@ -44,7 +41,7 @@ func newHostTools() *hostTools {
 			"rustup": sync.OnceValue(askRustup),
 			"pip":    sync.OnceValue(askPip),
 		},
-		documents: map[string]document{},
+		documents: map[documentKey]func() ([]byte, error){},
 	}
 }
 
@@ -64,14 +61,15 @@ const (
 
 // Document implements Host.
 func (h *hostTools) Document(address, accept string) ([]byte, error) {
+	key := documentKey{address, accept}
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	d, ok := h.documents[address]
-	if !ok {
-		d.data, d.err = fetchDocument(address, accept)
-		h.documents[address] = d
+	fetch := h.documents[key]
+	if fetch == nil {
+		fetch = sync.OnceValues(func() ([]byte, error) { return fetchDocument(address, accept) })
+		h.documents[key] = fetch
 	}
-	return d.data, d.err
+	h.mu.Unlock()
+	return fetch()
 }
 
 func fetchDocument(address, accept string) ([]byte, error) {
@@ -97,8 +95,26 @@ func fetchDocument(address, accept string) ([]byte, error) {
 	return data, err
 }
 
-// output runs a tool of this machine, away from any project that could
-// configure it, and returns what it printed.
+// nowhere is where tools are asked for their configuration: they read files of
+// the directory that they run in, and of those above it, so that it must be one
+// in which no project lies and nobody else can write, as they can in os.TempDir.
+const nowhere = "/"
+
+// ownDir makes a directory for a tool that needs one. Only the user can write
+// there, and above it. The caller removes it.
+func ownDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(cache, "ambient-tool-")
+}
+
+// output runs a tool of this machine in a directory that is nowhere or of
+// ownDir, and returns what it printed.
 func output(dir string, env []string, argv ...string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), toolTimeout)
 	defer cancel()
@@ -144,7 +160,7 @@ func askCargo() string {
 		return ""
 	}
 	defer proxy.Close()
-	dir, err := os.MkdirTemp("", "ambient-cargo")
+	dir, err := ownDir()
 	if err != nil {
 		return ""
 	}
@@ -170,7 +186,7 @@ func askRustup() string {
 		return ""
 	}
 	defer proxy.Close()
-	dir, err := os.MkdirTemp("", "ambient-rustup")
+	dir, err := ownDir()
 	if err != nil {
 		return ""
 	}
@@ -203,7 +219,7 @@ var pipIndex = regexp.MustCompile(`Base URL of the Python Package Index\s+\(defa
 func pipOutput(env []string, args ...string) (stdout, stderr string, err error) {
 	env = append(env, "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_NO_COLOR=1")
 	for _, pip := range [][]string{{"pip3"}, {"python3", "-m", "pip"}} {
-		stdout, stderr, err = output(os.TempDir(), env, append(pip, args...)...)
+		stdout, stderr, err = output(nowhere, env, append(pip, args...)...)
 		if err == nil {
 			return stdout, stderr, nil
 		}

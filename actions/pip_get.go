@@ -263,10 +263,10 @@ rm -rf "$scratch"
 const pipMaxAge = 24 * time.Hour
 
 // pipDepends: requirements that all have a hash are good for ever. Files that
-// others include are taken to be called as such files are.
+// others include are taken to be texts by their names.
 func pipDepends(args config.Args) (Depends, string) {
 	files := append(pipFiles(args), args.Strings("constraints")...)
-	d := Depends{Files: append(files, "**/*requirements*", "**/*constraints*", "**/requirements/**", "**/pyproject.toml"), MaxAge: pipMaxAge}
+	d := Depends{Files: append(files, "**/*requirements*", "**/*constraints*", "**/*.txt", "**/*.in", "**/pyproject.toml"), MaxAge: pipMaxAge}
 	if args.Bool("require_hashes") {
 		d.MaxAge = 0
 	}

@@ -3,6 +3,7 @@
 package actions
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -80,6 +81,7 @@ func TestVMNodeFails(t *testing.T) {
 		{"pnpm git", "pnpm_get", change("pnpm", "pnpm-lock.yaml", "resolution: {integrity: sha512-W", "resolution: {type: git, commit: W"), values(), nowhere, finish, `packages from git, which no checksum covers: "is-number@6.0.0"`},
 		{"berry git", "yarn_get", change("berry", "yarn.lock", `is-odd@npm:3.0.1"`, `is-odd@https://git.example/x.git#commit=12"`), values(), nowhere, finish, `packages from git`},
 		{"no checksum", "npm_get", change("npm", "package-lock.json", `"integrity"`, `"other"`), values(), nowhere, finish, `without a checksum: "node_modules/is-number"`},
+		{"no checksum and no address", "npm_get", change("npm", "package-lock.json", `"integrity"`, `"other"`, `"resolved": "https:`, `"elsewhere": "https:`), values(), nowhere, finish, `without a checksum: "node_modules/is-number"`},
 		{"registry down", "npm_get", nodeProject(t, "npm"), values(), nowhere, prepare, "ECONNREFUSED"},
 		{"no such version of npm", "npm_get", nodeProject(t, "npm"), values("version", "10.999.0"), thisHost(), finish, "npm 10.999.0: "},
 		{"wrong checksum of npm", "npm_get", change("npm", "package.json", `"private": true`, `"packageManager": "npm@10.9.9+sha512.00"`), values(), thisHost(), finish, "another checksum"},
@@ -102,5 +104,24 @@ func TestVMNodeFails(t *testing.T) {
 				t.Errorf("step %d: outage is %v", failed, c.step == finish)
 			}
 		})
+	}
+}
+
+// The package manager that a second action finds is not the first one's wrapper.
+func TestVMNodeTwice(t *testing.T) {
+	m := newNodeMachine(t, nodeProject(t, "npm"))
+	get := &config.Action{Name: "npm_get", Args: withDefaults(t, Lookup("npm_get"), values())}
+	all, err := Build(&config.Stage{Actions: []*config.Action{get, get}}, m.env, thisHost())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if out, failed := m.run(a); failed != -1 {
+			t.Fatalf("step %d failed: %s", failed, out)
+		}
+	}
+	wrapper := m.path(nodeDeps + "/bin/npm")
+	if out, err := exec.Command("timeout", "60", wrapper, "--version").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -12,7 +12,7 @@ var yarnFetcher = nodeFetcher{
 	},
 	permanent: `Request failed "4(0[0-79]|1[0-9])|error[^a-z]+Integrity check failed|Incorrect integrity|error.*needs to be updated|Bad hash|YN0018|YN0028|YN0009|YN0004.*error|Response Code: 4(0[0-79]|1[0-9])|Usage Error|error Package|Couldn.t find any versions`,
 	// get.js makes the command yarn, and sets the names of the stores there.
-	env:   map[string]string{"YARN_IGNORE_PATH": "1", "YARN_ENABLE_SCRIPTS": "0", "YARN_GLOBAL_FOLDER": nodeScratch + "/yarn", "AMBIENT_YARN_FETCH": "1"},
+	env:   map[string]string{"YARN_IGNORE_PATH": "1", "YARN_ENABLE_SCRIPTS": "0", "YARN_CHECKSUM_BEHAVIOR": "throw", "YARN_GLOBAL_FOLDER": nodeScratch + "/yarn", "AMBIENT_YARN_FETCH": "1"},
 	locks: []string{"yarn.lock"},
 }
 

@@ -141,10 +141,10 @@ func makeDebGet(c *converter, s *stage, it *item) *action {
 	return a
 }
 
-// makeRustup installs a toolchain where plan stages find it.
 // makeNpmGet keeps the archives, which plans add to npm's cache by themselves.
 func makeNpmGet(*converter, *stage, *item) *action { return newAction("npm_get", "tarballs", true) }
 
+// makeRustup installs a toolchain where plan stages find it.
 func makeRustup(c *converter, s *stage, it *item) *action {
 	s.project.rust, s.project.rustup = true, true
 	a := newAction("rustup", "channel", "stable", "profile", "default") // what rustup means by itself

@@ -28,8 +28,8 @@ var reuseArg = argSpec{Name: "reuse", Type: "bool", Default: "true", Doc: reuseD
 var reuseSpec = &blockSpec{
 	Name: "reuse", Single: true,
 	Doc: "Says what the result of a `pre` stage depends on beside its actions, image, environment and limits. It is used again until that changes or it is too old. " +
-		"Without the block, `go_mod_download` depends on the files that describe modules, `http_get` on its checksums, `deb_get` on nothing for a day, and a stage with any other action, " +
-		"such as `shell`, or with a file without checksum, runs each time.",
+		"Without the block, actions that fetch say it themselves: by the lock files and manifests that they read, by checksums and commits, or for a day. A stage with any other action, " +
+		"such as `shell`, or with a file without checksum or a branch that may move, runs each time.",
 	Example: "reuse {\n  files   = [\"go.sum\", \"third_party\", \"**/*.lock\"]\n  max_age = \"24h\"\n}",
 	Args: []argSpec{
 		{Name: "files", Type: "list(string)", Default: "[]", Doc: "Paths in the source tree: files, directories with all below them, or patterns with `*` and `?`; `**/` at the beginning stands for any directory."},

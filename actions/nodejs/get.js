@@ -42,7 +42,7 @@ const filtered = {
   // No key that names a program (git, yarn-path, plugins) or a credential.
   '.npmrc': t => lines(t, /^\s*(registry|@[^\s:=]+:registry|replace-registry-host|legacy-peer-deps|strict-peer-deps|install-strategy|legacy-bundling|global-style|engine-strict|force|omit|include|shared-workspace-lockfile|link-workspace-packages|auto-install-peers|dedupe-peer-dependents|exclude-links-from-lockfile|inject-workspace-packages)(\[\])?\s*=/),
   '.yarnrc': t => lines(t, /^\s*"?(registry|@[^\s:"]+:registry)"?\s/),
-  '.yarnrc.yml': t => yamlKeys(t, new Set(['npmRegistryServer', 'npmScopes', 'compressionLevel', 'packageExtensions', 'supportedArchitectures', 'nodeLinker', 'catalog', 'catalogs', 'checksumBehavior', 'defaultProtocol']))
+  '.yarnrc.yml': t => yamlKeys(t, new Set(['npmRegistryServer', 'npmScopes', 'compressionLevel', 'packageExtensions', 'supportedArchitectures', 'nodeLinker', 'catalog', 'catalogs', 'defaultProtocol']))
 }
 
 function copyTree (dir) {
@@ -103,7 +103,7 @@ function npmLock (lock) {
     if (!p || typeof p !== 'object' || p.link || p.inBundle || p.bundled) return
     const resolved = String(spec || '')
     if (isGit(resolved)) git.push(name)
-    else if (!p.integrity && /^https?:/.test(resolved)) unchecked.push(name)
+    else if (!p.integrity && !/^file:/.test(resolved)) unchecked.push(name)
   }
   if (lock.packages && typeof lock.packages === 'object') {
     for (const [name, p] of Object.entries(lock.packages)) if (/(^|\/)node_modules\//.test(name)) look(name, p, p && p.resolved)
@@ -159,6 +159,7 @@ const defaults = () => config.defaults[config.tool]
 // The version of the image's own package manager; '' when it has none.
 function installed () {
   for (const dir of process.env.PATH.split(':')) {
+    if (path.resolve(dir) === path.join(config.deps, 'bin')) continue // the wrapper of an action before this one
     for (const name of config.tool === 'yarn' ? ['yarn', 'yarnpkg'] : [config.tool]) {
       let file
       try { file = fs.realpathSync(path.join(dir, name)) } catch { continue }
@@ -193,8 +194,8 @@ async function getTool (want) {
     if (!hash) fault(`the registry has no checksum of ${name} ${want.version}`)
   }
   unpack(await get(tarball, `${name} ${want.version}`), dir, name, want.version, hash)
-  const pkg = JSON.parse(read(dir, 'package.json'))
-  const bin = typeof pkg.bin === 'string' ? pkg.bin : pkg.bin[config.tool]
+  const pkg = name.startsWith('@') ? {} : JSON.parse(read(dir, 'package.json'))
+  const bin = name.startsWith('@') ? yarnProgram : typeof pkg.bin === 'string' ? pkg.bin : pkg.bin[config.tool]
   wrap(`node "${path.join(dir, bin)}"`, want.version)
 }
 
@@ -214,6 +215,9 @@ function matches (hash, data) {
   return all.some(h => h[1] === best && crypto.createHash(best).update(data).digest('base64') === h[2])
 }
 
+// Where the archive of Yarn 2 and later has the program.
+const yarnProgram = 'bin/yarn.js'
+
 function unpack (data, dir, name, version, hash) {
   const tmp = dir + '.part'
   fs.rmSync(tmp, { recursive: true, force: true })
@@ -224,7 +228,15 @@ function unpack (data, dir, name, version, hash) {
   const file = path.join(config.scratch, 'tool.tgz')
   fs.writeFileSync(file, data)
   execFileSync('tar', ['-xzf', file, '-C', tmp, '--strip-components=1', '--no-same-owner', '--exclude=*/docs', '--exclude=*/man'])
-  if (!ok && !matches(hash, fs.readFileSync(path.join(tmp, 'bin/yarn.js')))) fault(`${name} ${version} has another checksum than ${hash}`)
+  if (!ok) { // then nothing else of the archive is to be trusted
+    const program = path.join(tmp, yarnProgram)
+    const isFile = fs.lstatSync(path.dirname(program)).isDirectory() && fs.lstatSync(program).isFile()
+    const content = isFile && fs.readFileSync(program)
+    if (!content || !matches(hash, content)) fault(`${name} ${version} has another checksum than ${hash}`)
+    fs.rmSync(tmp, { recursive: true })
+    fs.mkdirSync(path.dirname(program), { recursive: true })
+    fs.writeFileSync(program, content)
+  }
   fs.rmSync(dir, { recursive: true, force: true })
   fs.renameSync(tmp, dir)
 }
