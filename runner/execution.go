@@ -55,7 +55,7 @@ type execution struct {
 func newExecution(r *Runner, job *stages.Job, obs stages.Observer) *execution {
 	x := &execution{runner: r, job: job, obs: obs, stop: make(chan string, 1), over: make(chan struct{}),
 		redact: secrets.Redact(sensitiveValues(r.opts.Sensitive))}
-	x.reports.warn, x.reports.redact = x.warn, x.redact.Text
+	x.reports.warn, x.reports.redact = x.warn, func(s string) string { return x.redact.Text(s) }
 	x.signatures = newSignatures(x)
 	x.wanted, x.unwant = context.WithCancel(context.Background())
 	return x

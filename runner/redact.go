@@ -158,6 +158,8 @@ func cleanMessage(r secrets.Redactor, m *guest.Message) {
 		m.Warning.Text = r.Text(m.Warning.Text)
 	case m.Finished != nil:
 		m.Finished.Error, m.Finished.Signal = r.Text(m.Finished.Error), r.Text(m.Finished.Signal)
+	case m.Report != nil:
+		m.Report.File = r.Text(m.Report.File)
 	case m.Done != nil:
 		m.Done.Error = r.Text(m.Done.Error)
 		for i := range m.Done.Outputs {

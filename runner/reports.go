@@ -63,7 +63,7 @@ func (t *testReports) read() {
 	}
 	one := &reports.Summary{}
 	err := one.Add(t.file, strings.NewReader(t.redact(t.open.String())), func(s string) string {
-		return stages.PlainText(t.redact(s))
+		return t.redact(stages.PlainText(s))
 	})
 	if err != nil {
 		if t.wrong++; t.wrong <= maxReportTrouble {

@@ -45,12 +45,13 @@ func (x *execution) readSecrets(ctx context.Context) error {
 		return nil
 	}
 	s, err := x.gather(ctx)
+	if s != nil { // an error may quote what was read before it
+		x.redact = secrets.Redact(append(sensitiveValues(x.runner.opts.Sensitive), s.values...))
+	}
 	if err != nil {
 		return err
 	}
 	x.secrets = s
-	x.redact = secrets.Redact(append(sensitiveValues(x.runner.opts.Sensitive), s.values...))
-	x.reports.redact = x.redact.Text
 	for _, name := range x.redact.Short() {
 		if name != "" {
 			x.warn(fmt.Sprintf("%s has fewer than %d bytes, so it is not taken out of what the stage says", name, secrets.Shortest))
@@ -73,7 +74,8 @@ func (x *execution) readSecrets(ctx context.Context) error {
 }
 
 // gather reads every secret of the stage. Errors name the secret and where it
-// stands, never a value: they are the host's or its user's to mend.
+// stands: they are the host's or its user's to mend. What was read before one
+// comes with it.
 func (x *execution) gather(ctx context.Context) (*stageSecrets, error) {
 	if x.job.Stage.ID.Phase == config.Plan {
 		return nil, fmt.Errorf("a plan stage can not have secrets")
@@ -90,7 +92,7 @@ func (x *execution) gather(ctx context.Context) (*stageSecrets, error) {
 			err = all.token(ctx, x.runner.opts.Dir, s)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s (%s:%d): %w", s.Address(), filepath.Base(s.Range.Filename), s.Range.Start.Line, err)
+			return all, fmt.Errorf("%s (%s:%d): %w", s.Address(), filepath.Base(s.Range.Filename), s.Range.Start.Line, err)
 		}
 	}
 	if len(known) > 0 {

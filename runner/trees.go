@@ -70,6 +70,9 @@ func (d *Identifier) treeAgain(ctx context.Context, src config.Source, limit int
 	defer t.mu.Unlock()
 	again, err := d.scan(ctx, t.dir, limit)
 	t.changed = t.changed || err != nil || again.Digest != known.Digest
+	if err == nil {
+		t.tree = again // for the stages that come
+	}
 	return again, err
 }
 

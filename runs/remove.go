@@ -21,7 +21,7 @@ func (s *Store) Remove(r *Run) error {
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer func() { done() }()
 	release, err := home.Hold(filepath.Join(r.dir, heldFile))
 	if errors.Is(err, home.ErrHeld) {
 		return ErrActive
@@ -37,6 +37,8 @@ func (s *Store) Remove(r *Run) error {
 	if err := os.Rename(r.dir, gone); err != nil {
 		return fmt.Errorf("run %s: %w", r.ID(), err)
 	}
+	done() // only the name needed it
+	done = func() {}
 	return os.RemoveAll(gone)
 }
 

@@ -59,11 +59,16 @@ func core(value string) string {
 func lines(value string) []string {
 	var all []string
 	for line := range strings.Lines(value) {
-		if line = strings.TrimSpace(line); len(line) >= shortestLine {
+		if line = strings.TrimSpace(line); len(line) >= shortestLine && !armour(line) {
 			all = append(all, line)
 		}
 	}
 	return all
+}
+
+// armour reports whether a line stands around every key (RFC 7468).
+func armour(line string) bool {
+	return strings.HasPrefix(line, "-----") && strings.HasSuffix(line, "-----")
 }
 
 // base64Forms are the characters that a value alone decides, for each of the

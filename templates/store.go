@@ -95,10 +95,13 @@ func (s *Store) Use(key string) (*Template, error) {
 	dir := s.dir(key)
 	lock, err := os.Open(filepath.Join(dir, markerFile))
 	if errors.Is(err, os.ErrNotExist) {
-		if _, serr := os.Lstat(dir); serr == nil {
+		if _, serr := os.Lstat(dir); serr != nil {
+			return nil, ErrNone
+		}
+		// One may have been published since.
+		if lock, err = os.Open(filepath.Join(dir, markerFile)); errors.Is(err, os.ErrNotExist) {
 			return nil, s.damaged(key, errors.New("it has no marker"))
 		}
-		return nil, ErrNone
 	}
 	if err != nil {
 		return nil, err
@@ -173,8 +176,15 @@ func (s *Store) Remove(key string) {
 	if !keyRule.MatchString(key) {
 		return
 	}
-	os.Remove(filepath.Join(s.dir(key), markerFile)) // whatever comes after, it is not used
-	os.RemoveAll(s.dir(key))
+	st, err := s.newStage() // it is gone at once, however long removing its files takes
+	if err == nil {
+		err = os.Rename(s.dir(key), filepath.Join(st.dir, "removed"))
+		st.remove()
+	}
+	if err != nil {
+		os.Remove(filepath.Join(s.dir(key), markerFile)) // whatever comes after, it is not used
+		os.RemoveAll(s.dir(key))
+	}
 }
 
 // Make makes the template of a key unless another process has done so

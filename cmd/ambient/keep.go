@@ -160,7 +160,8 @@ func (k *keeper) clean() (removed []*kept, err error) {
 	}
 	if !k.opts.dry {
 		inputs.Open(k.home).Evict(inputs.Limits{Age: max(k.opts.older, 1)})
-		err = runs.NewStore(k.home).Sweep()
+		_, perr := results.NewStore(k.home).Prune(time.Time{}) // what is damaged or half removed
+		err = errors.Join(runs.NewStore(k.home).Sweep(), perr)
 	}
 	for _, t := range k.all {
 		isRun := t.kind == "run"

@@ -51,7 +51,6 @@ func TestReferenceIsComplete(t *testing.T) {
 	}
 }
 
-// An example in the reference must be right.
 var tokenPath = regexp.MustCompile(`secret\.token\.([a-z]+)\.path`)
 
 // tokens declares the token that an example reads, and names it in its stage.
@@ -63,6 +62,7 @@ func tokens(example string) (declared, named string) {
 	return fmt.Sprintf("secret \"token\" %q {\n  env = \"TOKEN\"\n}\n", m[1]), fmt.Sprintf("secrets = [secret.token.%s]\n", m[1])
 }
 
+// An example in the reference must be right.
 func TestExamplesAreRight(t *testing.T) {
 	for _, a := range actions.All() {
 		dir := t.TempDir()

@@ -15,10 +15,6 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// MaxMessage is the largest message of the protocol, in bytes, without its
-// length; OpenSSH's agent has the same bound.
-const MaxMessage = 256 << 10
-
 // Numbers of messages (draft-ietf-sshm-ssh-agent, section 6.1).
 const (
 	agentFailure      = 5

@@ -117,6 +117,12 @@ func (c *Conn) permitted(key *Key, data []byte) (*login, string, error) {
 	if c.agent.find(l.Key) != key {
 		return nil, "", errors.New("the login is with another key")
 	}
+	if key.Only {
+		public, err := ssh.ParsePublicKey(l.Key)
+		if _, certified := public.(*ssh.Certificate); err != nil || !certified {
+			return nil, "", errors.New("the login is with the key alone, and not with its certificate")
+		}
+	}
 	return &l, host, c.checkMethod(&l)
 }
 

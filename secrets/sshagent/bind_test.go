@@ -66,6 +66,7 @@ func TestOnlyBoundLoginsAreSigned(t *testing.T) {
 		login loginFields
 		bound []byte // the host key of a host-bound login
 		tail  string
+		only  bool // with its certificate alone
 	}
 	right := func() attempt {
 		return attempt{
@@ -95,6 +96,7 @@ func TestOnlyBoundLoginsAreSigned(t *testing.T) {
 		"other key":        {func(a *attempt) { a.login.Key = evilBlob }, "another key"},
 		"bound elsewhere":  {func(a *attempt) { a.bound = evilBlob }, "another host"},
 		"tail":             {func(a *attempt) { a.tail = "x" }, "another method"},
+		"key alone":        {func(a *attempt) { a.only = true }, "not with its certificate"},
 		"plain with tail":  {func(a *attempt) { a.login.Method = methodPublicKey }, "another method"},
 	}
 	for name, c := range cases {
@@ -106,6 +108,7 @@ func TestOnlyBoundLoginsAreSigned(t *testing.T) {
 			conn := New([]*Key{&k}, got.add).Open()
 			a := right()
 			c.change(&a)
+			k.Only = a.only
 			conn.Answer(bindMessage(a.bind))
 			data := ssh.Marshal(a.login)
 			if a.bound != nil {
