@@ -17,12 +17,17 @@ import (
 //	/init                 the program
 //	/modules/NN-NAME.ko   in load order
 //
-// It is made once for each image and program and stays in the store.
-func (s *Store) Initrd(ctx context.Context, img *Image, program []byte, digest string) (string, error) {
+// It is made once for each image and program and stays in the store; program is
+// called only then.
+func (s *Store) Initrd(ctx context.Context, img *Image, program func(context.Context) ([]byte, error), digest string) (string, error) {
 	dir := s.initrdDir()
 	path := filepath.Join(dir, initrdName(img, digest))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
+	}
+	data, err := program(ctx)
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -33,7 +38,7 @@ func (s *Store) Initrd(ctx context.Context, img *Image, program []byte, digest s
 	}
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
-	if err := writeInitrd(ctx, tmp, img, program); err != nil {
+	if err := writeInitrd(ctx, tmp, img, data); err != nil {
 		return "", err
 	}
 	if err := tmp.Sync(); err != nil {

@@ -285,8 +285,9 @@ func TestSweepOld(t *testing.T) {
 
 func TestInitrd(t *testing.T) {
 	h, _, img := ensure(t)
-	program := []byte("\x7fELF program")
-	sum := fmt.Sprintf("%x", sha256.Sum256(program))
+	elf := []byte("\x7fELF program")
+	program := func(context.Context) ([]byte, error) { return elf, nil }
+	sum := fmt.Sprintf("%x", sha256.Sum256(elf))
 	path, err := Open(h).Initrd(context.Background(), img, program, sum)
 	if err != nil {
 		t.Fatal(err)
@@ -309,7 +310,7 @@ func TestInitrd(t *testing.T) {
 	if err != nil || again != path {
 		t.Errorf("it was made again: %s, %v", again, err)
 	}
-	other, err := Open(h).Initrd(context.Background(), img, []byte("x"), "another")
+	other, err := Open(h).Initrd(context.Background(), img, program, "another")
 	if err != nil || other == path {
 		t.Errorf("another program: %s, %v", other, err)
 	}
@@ -317,7 +318,7 @@ func TestInitrd(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := content(t, h)
-	if _, err := Open(h).Initrd(context.Background(), img, nil, "third"); err == nil || content(t, h) != before {
+	if _, err := Open(h).Initrd(context.Background(), img, program, "third"); err == nil || content(t, h) != before {
 		t.Errorf("without a module: %v", err)
 	}
 }

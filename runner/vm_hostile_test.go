@@ -6,8 +6,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/guest/program"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -35,8 +34,7 @@ func hostileRunner(t *testing.T, mode string) *Runner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.machine.program.Data = data
-	r.machine.program.Digest = fmt.Sprintf("sha256:%x", sha256.Sum256(data))
+	r.machine.program = program.Of(data)
 	return r
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -131,6 +132,21 @@ func read(path string) []byte {
 		return nil
 	}
 	return data
+}
+
+// keptDigest returns the SHA-256 of a kept program as its file says it, nil if
+// there is none.
+func keptDigest(path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	sum := make([]byte, sha256.Size)
+	if _, err := io.ReadFull(f, sum); err != nil {
+		return nil
+	}
+	return sum
 }
 
 // build writes the module to a temporary directory below dir and compiles it.

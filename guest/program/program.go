@@ -8,9 +8,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 )
 
 //go:embed bin
@@ -18,9 +18,29 @@ var built embed.FS
 
 // Program is a guest program: a static ELF executable for Linux.
 type Program struct {
-	Data   []byte // not to be changed
 	Digest string // "sha256:…" of Data
+	read   func(context.Context) ([]byte, error)
 }
+
+// Data returns the program, some 8 MB, which is not to be changed. It is read and
+// checked only now: most runs need no more than the digest.
+func (p Program) Data(ctx context.Context) ([]byte, error) {
+	data, err := p.read(ctx)
+	if err == nil && digest(data) != p.Digest {
+		err = fmt.Errorf("the guest program is not the one with the digest %s: run `make clean build`", p.Digest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// Of makes a Program of a file's content.
+func Of(data []byte) Program {
+	return Program{digest(data), func(context.Context) ([]byte, error) { return data, nil }}
+}
+
+func digest(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
 
 // Load returns the guest program for an architecture by Go's name for it
 // ("amd64", "arm64"): the embedded one, else the one in cacheDir, else it builds
@@ -33,31 +53,39 @@ func Load(ctx context.Context, arch, cacheDir string) (Program, error) {
 
 // Find is Load without building: ok is false when there is nothing yet.
 func Find(arch, cacheDir string) (p Program, ok bool, err error) {
-	data, err := fs.ReadFile(built, "bin/ambient-guest-"+arch)
-	if errors.Is(err, fs.ErrNotExist) {
-		var path string
-		if path, _, err = cachePath(arch, cacheDir); err == nil {
-			data = read(path)
-		}
-	}
-	if err != nil || data == nil {
-		return Program{}, false, err
-	}
-	return Program{Data: data, Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(data))}, true, nil
+	return find(built, arch, cacheDir)
 }
 
 func load(ctx context.Context, built fs.FS, arch, cacheDir string) (Program, error) {
 	if arch != "amd64" && arch != "arm64" {
 		return Program{}, fmt.Errorf("there is no guest program for %q machines, only for amd64 and arm64", arch)
 	}
-	data, err := fs.ReadFile(built, "bin/ambient-guest-"+arch)
-	if errors.Is(err, fs.ErrNotExist) {
-		data, err = cached(ctx, arch, cacheDir)
+	p, ok, err := find(built, arch, cacheDir)
+	if err != nil || ok {
+		return p, err
 	}
+	data, err := cached(ctx, arch, cacheDir)
 	if err != nil {
 		return Program{}, err
 	}
-	return Program{Data: data, Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(data))}, nil
+	return Of(data), nil
+}
+
+func find(built fs.FS, arch, cacheDir string) (p Program, ok bool, err error) {
+	name := "bin/ambient-guest-" + arch
+	sum, err := fs.ReadFile(built, name+".sha256") // by `make build`, with the program
+	if err == nil {
+		sum := "sha256:" + strings.TrimSpace(string(sum))
+		return Program{sum, func(context.Context) ([]byte, error) { return fs.ReadFile(built, name) }}, true, nil
+	}
+	path, _, err := cachePath(arch, cacheDir)
+	if err != nil {
+		return Program{}, false, err
+	}
+	if sum = keptDigest(path); sum == nil {
+		return Program{}, false, nil
+	}
+	return Program{fmt.Sprintf("sha256:%x", sum), func(ctx context.Context) ([]byte, error) { return cached(ctx, arch, cacheDir) }}, true, nil
 }
 
 // ToolchainError says that ambient carries no guest program and the machine has

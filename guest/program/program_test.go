@@ -21,13 +21,28 @@ import (
 
 func TestLoadEmbedded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
-	p, err := load(context.Background(), fstest.MapFS{"bin/ambient-guest-arm64": {Data: []byte("program")}}, "arm64", dir)
-	if err != nil || string(p.Data) != "program" || p.Digest != fmt.Sprintf("sha256:%x", sha256.Sum256([]byte("program"))) {
-		t.Fatalf("%q %s %v", p.Data, p.Digest, err)
+	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("program")))
+	files := fstest.MapFS{"bin/ambient-guest-arm64": {Data: []byte("program")}, "bin/ambient-guest-arm64.sha256": {Data: []byte(sum + "\n")}}
+	p, err := load(context.Background(), files, "arm64", dir)
+	if err != nil || string(data(t, p)) != "program" || p.Digest != "sha256:"+sum {
+		t.Fatalf("%s %v", p.Digest, err)
+	}
+	files["bin/ambient-guest-arm64"].Data = []byte("another")
+	if data, err := p.Data(context.Background()); err == nil || data != nil {
+		t.Errorf("a program that its digest is not of: %q, %v", data, err)
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a cache was made that nobody needed: %v", err)
 	}
+}
+
+func data(t *testing.T, p Program) []byte {
+	t.Helper()
+	data, err := p.Data(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func TestLoadUnknownArchitecture(t *testing.T) {
@@ -50,10 +65,10 @@ func TestLoadBuilds(t *testing.T) {
 	}
 	group.Wait()
 	p := results[0]
-	if t.Failed() || !bytes.Equal(p.Data, results[1].Data) {
+	if t.Failed() || !bytes.Equal(data(t, p), data(t, results[1])) {
 		t.Fatal("two loads at once gave two programs")
 	}
-	f, err := elf.NewFile(bytes.NewReader(p.Data))
+	f, err := elf.NewFile(bytes.NewReader(data(t, p)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +77,7 @@ func TestLoadBuilds(t *testing.T) {
 			t.Error("the program is not static")
 		}
 	}
-	runProgram(t, p.Data)
+	runProgram(t, data(t, p))
 	t.Run("kept", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
 		again, err := load(context.Background(), fstest.MapFS{}, runtime.GOARCH, dir)
@@ -99,7 +114,7 @@ func rebuildsDamaged(t *testing.T, dir string, want Program) {
 		t.Fatal(err)
 	}
 	p, err := load(context.Background(), fstest.MapFS{}, runtime.GOARCH, dir)
-	if err != nil || p.Digest != want.Digest {
+	if err != nil || p.Digest != want.Digest || !bytes.Equal(data(t, p), data(t, want)) {
 		t.Fatalf("%s, want %s: %v", p.Digest, want.Digest, err)
 	}
 }
@@ -208,6 +223,9 @@ func TestBuiltIsCurrent(t *testing.T) {
 		data, err := built.ReadFile("bin/ambient-guest-" + arch)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
+		}
+		if p, ok, err := Find(arch, t.TempDir()); err != nil || !ok || p.Digest != digest(data) {
+			t.Errorf("bin/ambient-guest-%s.sha256 is not of the program beside it: run `make clean build` (%v)", arch, err)
 		}
 		out := filepath.Join(t.TempDir(), "guest")
 		cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, module+"/cmd/ambient-guest")...)
