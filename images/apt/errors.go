@@ -30,9 +30,9 @@ func (e *NoArchiveError) Error() string {
 		b.WriteString(": the host's apt sources have none")
 	}
 	for _, r := range e.Reasons {
-		b.WriteString("\n  " + r)
+		b.WriteString("; " + r)
 	}
-	fmt.Fprintf(b, "\ngive one as the mirror argument of the image, or set %s to its address", EnvMirror)
+	fmt.Fprintf(b, "; give one as the mirror argument of the image, or set %s to its address", EnvMirror)
 	return b.String()
 }
 

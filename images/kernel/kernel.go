@@ -39,7 +39,7 @@ var ErrPackage = errors.New("not a usable kernel package")
 // Kernel is a kernel and its modules.
 type Kernel struct {
 	Release string // as uname -r says it
-	Image   []byte // vmlinuz
+	Image   []byte // what QEMU boots: vmlinuz, or the vmlinux that was in it
 	Modules []Module
 }
 
@@ -61,6 +61,9 @@ func Read(ctx context.Context, name string, wanted []string) (*Kernel, error) {
 		return nil, fmt.Errorf("%s: %w: it has no vmlinuz", name, ErrPackage)
 	}
 	k := &Kernel{Release: c.release, Image: c.image}
+	if inside, err := vmlinux(c.image); err == nil {
+		k.Image = inside
+	}
 	var err error
 	if k.Modules, err = c.closure(wanted); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
