@@ -79,9 +79,13 @@ type candidate struct {
 	limit      time.Duration
 }
 
-// tcgCPU is all that QEMU can emulate but cmpxchg16b: with it, Linux 6.12 (Debian
-// trixie) faults at random under QEMU 7.2's emulation, and without it does not.
-const tcgCPU = "max,cx16=off"
+// tcgCPU is all that QEMU can emulate but what emulation makes worse. With
+// cmpxchg16b, Linux 6.12 (Debian trixie) faults at random under QEMU 7.2's
+// emulation, and without it does not. A processor whose string instructions are
+// fast with single bytes (ERMS, FSRM) makes kernel and libc copy and clear memory
+// that way, and emulated, each byte takes as long as eight bytes would: without
+// them, writing to a file in memory takes a third of the time.
+const tcgCPU = "max,cx16=off,erms=off,fsrm=off"
 
 // Some nested hypervisors offer IA32_ARCH_CAPABILITIES and refuse to set it:
 // QEMU then aborts, hence the second.

@@ -28,7 +28,9 @@ const tcgBuffer = 256
 func CommandLine(o Options) []string {
 	b := builder{args: []string{o.Binary}}
 	b.machine(&o)
-	b.boot(&o)
+	if o.Restore == nil { // else the kernel is in the template's memory
+		b.boot(&o)
+	}
 	b.qmp()
 	if o.Console {
 		b.console(&o)

@@ -53,7 +53,7 @@ func TestCommandLine(t *testing.T) {
 		},
 		{
 			"restored",
-			Options{Binary: "q", Arch: X86_64, Accel: TCG, CPUs: 1, Memory: 64 << 20, Restore: &Template{"/m,m", "/s"}},
+			Options{Binary: "q", Arch: X86_64, Accel: TCG, CPUs: 1, Memory: 64 << 20, Restore: &Template{"/m,m", "/s"}, Kernel: "/k", Initrd: "/i"},
 			"q " + bareHead + q35 + file("false") + " -smp 1 -accel tcg,thread=multi,tb-size=256 -cpu max" + qmp + " -nic none" + rng + " -incoming defer",
 		},
 		{

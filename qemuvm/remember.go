@@ -48,7 +48,7 @@ func newMemory(p ProbeOptions, kvmErr error) (*memory, error) {
 	if err != nil {
 		return nil, startError(&p.Machine, err)
 	}
-	fields := []string{string(p.Machine.Arch), path, identity(path), identity(p.Machine.Kernel), identity("/dev/kvm"), fmt.Sprint(kvmErr)}
+	fields := []string{string(p.Machine.Arch), path, identity(path), identity(p.Machine.Kernel), identity("/dev/kvm"), fmt.Sprint(kvmErr), fmt.Sprint(candidates)}
 	for _, file := range []string{bootIDFile, "/proc/sys/kernel/osrelease"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
