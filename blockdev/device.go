@@ -62,6 +62,7 @@ func CopySparse(path, from string) error {
 }
 
 func copyData(out, in *os.File) error {
+	buf := make([]byte, 1<<20)
 	for end := int64(0); ; {
 		start, err := unix.Seek(int(in.Fd()), end, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
@@ -74,7 +75,7 @@ func copyData(out, in *os.File) error {
 			return err
 		}
 		section := io.NewSectionReader(in, start, end-start)
-		if _, err := io.Copy(io.NewOffsetWriter(out, start), section); err != nil {
+		if _, err := io.CopyBuffer(io.NewOffsetWriter(out, start), section, buf); err != nil {
 			return err
 		}
 	}

@@ -36,9 +36,10 @@ func FuzzMerge(f *testing.F) {
 		tree, err := erofs.Open(out)
 		check(t, err)
 		want := unpacked(t, tarFile)
-		err = fs.WalkDir(tree, ".", func(file string, d fs.DirEntry, err error) error {
+		err = fs.WalkDir(tree, top, func(full string, d fs.DirEntry, err error) error {
+			file := strings.TrimPrefix(strings.TrimPrefix(full, top), "/")
 			name := strings.TrimPrefix(strings.TrimPrefix(file, prefix), "/")
-			if err != nil || strings.HasPrefix(prefix+"/", file+"/") || file == "." {
+			if err != nil || strings.HasPrefix(prefix+"/", file+"/") || file == "" {
 				return err
 			}
 			info, err := d.Info()
@@ -46,11 +47,11 @@ func FuzzMerge(f *testing.F) {
 			got := fmt.Sprint(info.Mode())
 			switch {
 			case d.Type()&fs.ModeSymlink != 0:
-				target, err := tree.(fs.ReadLinkFS).ReadLink(file)
+				target, err := tree.(fs.ReadLinkFS).ReadLink(full)
 				check(t, err)
 				got += " -> " + target
 			case !d.IsDir():
-				text, err := fs.ReadFile(tree, file)
+				text, err := fs.ReadFile(tree, full)
 				check(t, err)
 				got += fmt.Sprintf(" %d %s", info.ModTime().Unix(), text)
 			}

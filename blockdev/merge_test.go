@@ -35,6 +35,9 @@ func newFile(t testing.TB) *os.File {
 	return f
 }
 
+// top is the directory of an image that has what was merged.
+const top = "tree"
+
 // listImage lists an image with another reader, sorted. Names that come later and
 // share an inode are shown as hard links; files of these tests hold their names.
 func listImage(t testing.TB, image *os.File) []string {
@@ -45,10 +48,11 @@ func listImage(t testing.TB, image *os.File) []string {
 	}
 	var all []string
 	first := map[int64]string{}
-	err = fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == "." {
+	err = fs.WalkDir(tree, top, func(full string, d fs.DirEntry, err error) error {
+		if err != nil || full == top {
 			return err
 		}
+		name := strings.TrimPrefix(full, top+"/")
 		info, err := d.Info()
 		if err != nil {
 			return err
@@ -58,14 +62,14 @@ func listImage(t testing.TB, image *os.File) []string {
 		case d.IsDir():
 			name += "/"
 		case d.Type()&fs.ModeSymlink != 0:
-			target, err := tree.(fs.ReadLinkFS).ReadLink(name)
+			target, err := tree.(fs.ReadLinkFS).ReadLink(full)
 			all = append(all, name+" -> "+target)
 			return err
 		case first[ino] != "":
 			name += " = " + first[ino]
 		default:
 			first[ino] = name
-			if data, err := fs.ReadFile(tree, name); err != nil || !strings.HasSuffix(name, string(data)) {
+			if data, err := fs.ReadFile(tree, full); err != nil || !strings.HasSuffix(name, string(data)) {
 				t.Errorf("%s holds %q, %v", name, data, err)
 			}
 		}
@@ -171,7 +175,7 @@ func TestMergeKeepsAttributes(t *testing.T) {
 	for name, want := range map[string]string{
 		"p/d/program": "-rwxr-x--x 1234567890", "p/d": "drwxr-xr-x 1300000000", "p": "drwxr-xr-x 1300000000", "p/own": "drwxr-x--- 1111111111",
 	} {
-		info, err := fs.Stat(tree, name)
+		info, err := fs.Stat(tree, top+"/"+name)
 		check(t, err)
 		if got := fmt.Sprint(info.Mode(), info.ModTime().Unix()); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)

@@ -17,6 +17,7 @@ import (
 	reader "github.com/erofs/go-erofs"
 
 	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/blockdev/erofs"
 	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/source"
 )
@@ -79,20 +80,21 @@ func list(t testing.TB, img *Image) map[string]string {
 	defer f.Close()
 	tree := must[fs.FS](t)(reader.Open(f))
 	found := map[string]string{}
-	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == "." {
+	err := fs.WalkDir(tree, erofs.Top, func(full string, d fs.DirEntry, err error) error {
+		if err != nil || full == erofs.Top {
 			return err
 		}
+		name := strings.TrimPrefix(full, erofs.Top+"/")
 		info, err := d.Info()
 		text := fmt.Sprint(info.Mode(), " ", info.ModTime().Unix())
 		switch {
 		case err != nil || d.IsDir():
 			text = info.Mode().String()
 		case d.Type()&fs.ModeSymlink != 0:
-			target, _ := tree.(fs.ReadLinkFS).ReadLink(name)
+			target, _ := tree.(fs.ReadLinkFS).ReadLink(full)
 			text += " -> " + target
 		default:
-			data, err := fs.ReadFile(tree, name)
+			data, err := fs.ReadFile(tree, full)
 			if err != nil {
 				return err
 			}

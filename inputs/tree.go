@@ -62,7 +62,7 @@ func (s *Store) Trees(ctx context.Context, trees ...Placed) (*Image, error) {
 // treesKey is a digest of all that an image of trees holds: what their own
 // digests are made of, and times.
 func treesKey(trees []Placed) string {
-	sum := newKey("ambient trees 1")
+	sum := newKey("ambient trees 2")
 	for _, t := range trees {
 		field(sum, t.Prefix)
 		field(sum, t.Tree.Digest)
@@ -77,7 +77,7 @@ func treesKey(trees []Placed) string {
 
 // rootsKey tells trees from the same directories.
 func rootsKey(trees []Placed) string {
-	sum := newKey("ambient roots 1")
+	sum := newKey("ambient roots 2")
 	for _, t := range trees {
 		field(sum, t.Prefix)
 		field(sum, t.Tree.Root())

@@ -38,7 +38,7 @@ func (s *Store) Union(ctx context.Context, parts []Part, limit int64) (*Image, e
 
 // unionKey is a digest of all that the image of a union holds.
 func unionKey(parts []Part) string {
-	sum := newKey("ambient union 1")
+	sum := newKey("ambient union 2")
 	for _, p := range parts {
 		if p.Digest == "" {
 			return ""

@@ -7,12 +7,17 @@
 // contents in one piece each, no compression, no extended attributes. An image is
 //
 //	block 0      the superblock
-//	block 1 …    contents, each from the start of a block
-//	the rest     inodes, with the ends of directories and links behind them, and
-//	             directory blocks
+//	block 1      the root directory, which has one entry: Top
+//	block 2      the inode of Top, with the end of the directory behind it
+//	block 3 …    contents, each from the start of a block
+//	the rest     the other inodes, with the ends of directories and links behind
+//	             them, and directory blocks
 //
-// Contents come first so that a new image can keep those of an older one at
-// their places: see Writer.Keep. Every file belongs to root.
+// What is added stands below Top. The root directory is the same in every image,
+// so that a kernel may mount one image and read another: a machine is saved with
+// its inputs mounted, and goes on with other ones of which it has seen nothing.
+// Contents stand before inodes so that a new image can keep those of an older one
+// at their places: see Writer.Keep. Every file belongs to root.
 package erofs
 
 import (
@@ -20,6 +25,9 @@ import (
 	"fmt"
 	"io/fs"
 )
+
+// Top is the directory of an image that has what was added to it.
+const Top = "tree"
 
 // BlockSize is the size in bytes of a block; an image has whole blocks.
 const BlockSize = 4096

@@ -18,7 +18,7 @@ import (
 // The kernel copies (copy_file_range(2)): file systems that can share blocks
 // share them, which costs nothing.
 func (w *Writer) Keep(from *os.File, old []Extent) ([]Extent, error) {
-	if w.next != 1 {
+	if w.next != firstContent {
 		return nil, errors.New("contents are kept before others are stored")
 	}
 	order := make([]int, 0, len(old))
@@ -53,7 +53,7 @@ func (w *Writer) Keep(from *os.File, old []Extent) ([]Extent, error) {
 
 // staying reports whether contents lie close enough together.
 func staying(old []Extent, order []int) (bool, error) {
-	end, total := int64(1), int64(0)
+	end, total := int64(firstContent), int64(0)
 	for _, i := range order {
 		if int64(old[i].Block) < end {
 			return false, errors.New("contents overlap")
@@ -64,7 +64,7 @@ func staying(old []Extent, order []int) (bool, error) {
 	if end > maxBlocks {
 		return false, ErrTooLarge
 	}
-	return end-1 <= 2*total, nil
+	return end-firstContent <= 2*total, nil
 }
 
 // copier joins copies that follow each other.

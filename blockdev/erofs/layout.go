@@ -26,8 +26,14 @@ const (
 // where no extended attributes are and the image could end.
 const xattrHeader = 12
 
-// firstInode keeps the number 0 free, which readdir(3) may take for no file.
-const firstInode = 2 * nidUnit
+// Where things are. Inodes are counted from metaBlock on; number 0 is kept free,
+// which readdir(3) may take for no file.
+const (
+	metaBlock    = 1
+	rootOffset   = 2 * nidUnit // from the start of metaBlock, in bytes
+	topOffset    = BlockSize
+	firstContent = 3 // the block behind the inode of Top
+)
 
 type dirent struct {
 	name string
@@ -42,10 +48,10 @@ func (w *Writer) Close() (int64, error) {
 	if err := w.buf.Flush(); err != nil {
 		return 0, err
 	}
-	all := w.collect()
-	inodes := place(all)
-	meta := w.next
-	block := meta + blocksOf(inodes)
+	root := newDir(Attr{Mode: 0o755})
+	root.children[Top], root.links = w.top, 3
+	all := w.collect(root)
+	block := place(all, w.next)
 	for _, n := range all {
 		if blocks := n.outside(); blocks > 0 {
 			n.block = block
@@ -55,24 +61,24 @@ func (w *Writer) Close() (int64, error) {
 	if block > maxBlocks {
 		return 0, ErrTooLarge
 	}
-	data := make([]byte, (block-meta)*BlockSize)
+	im := image{head: superblock(len(all), block), rest: make([]byte, (block-w.next)*BlockSize), from: w.next}
 	for _, n := range all {
-		n.encode(data, meta)
+		im.encode(n)
 	}
-	if _, err := w.file.WriteAt(data, meta*BlockSize); err != nil {
+	if _, err := w.file.WriteAt(im.rest, w.next*BlockSize); err != nil {
 		return 0, err
 	}
-	if _, err := w.file.WriteAt(superblock(len(all), meta, block), 0); err != nil {
+	if _, err := w.file.WriteAt(im.head, 0); err != nil {
 		return 0, err
 	}
-	return w.used + (1+block-meta)*BlockSize, w.file.Truncate(block * BlockSize)
+	return w.used + (firstContent+block-w.next)*BlockSize, w.file.Truncate(block * BlockSize)
 }
 
-// collect lists the inodes so that those of one directory stand together, sorts
-// the directories, and gives times to those without.
-func (w *Writer) collect() []*inode {
-	all := []*inode{w.root}
-	parents := map[*inode]*inode{w.root: w.root}
+// collect lists the inodes, the root and Top first, so that those of one directory
+// stand together, sorts the directories, and gives times to those without.
+func (w *Writer) collect(root *inode) []*inode {
+	all := []*inode{root}
+	parents := map[*inode]*inode{root: root}
 	latest := int64(0)
 	for i := 0; i < len(all); i++ {
 		n := all[i]
@@ -92,6 +98,7 @@ func (w *Writer) collect() []*inode {
 	for i := len(all) - 1; i >= 0; i-- {
 		all[i].settle(latest)
 	}
+	root.time = 0 // as in every image
 	return all
 }
 
@@ -168,11 +175,14 @@ func (n *inode) outside() int64 {
 	return blocksOf(n.size - n.behind())
 }
 
-// place gives every inode its offset and returns the bytes of all. An inode and
-// what stands behind it are in one block.
-func place(all []*inode) int64 {
-	offset := int64(firstInode)
-	for _, n := range all {
+// place gives every inode its offset, those but the first two from a block on,
+// and returns the block behind them. An inode and what stands behind it are in
+// one block.
+func place(all []*inode, from int64) int64 {
+	all[0].offset, all[1].offset = rootOffset, topOffset
+	start := (from - metaBlock) * BlockSize
+	offset := start
+	for _, n := range all[2:] {
 		need := inodeSize + n.behind()
 		if offset%BlockSize+need > BlockSize {
 			offset = blocksOf(offset) * BlockSize
@@ -180,19 +190,33 @@ func place(all []*inode) int64 {
 		n.offset = offset
 		offset += (need + nidUnit - 1) / nidUnit * nidUnit
 	}
-	return offset + xattrHeader
+	return from + blocksOf(offset+xattrHeader-start)
 }
 
 func (n *inode) nid() uint64 { return uint64(n.offset / nidUnit) }
 
-// encode writes an inode, and a directory's or link's data, into the blocks from
-// meta on.
-func (n *inode) encode(data []byte, meta int64) {
+// image is what is written last: the blocks before the contents, and those from
+// a block on.
+type image struct {
+	head, rest []byte
+	from       int64
+}
+
+// at gives the bytes of the image from an offset on.
+func (im image) at(offset int64) []byte {
+	if offset < firstContent*BlockSize {
+		return im.head[offset:]
+	}
+	return im.rest[offset-im.from*BlockSize:]
+}
+
+// encode writes an inode, and a directory's or link's data.
+func (im image) encode(n *inode) {
 	format := uint16(formatExtended)
 	if n.behind() > 0 {
 		format |= formatInline
 	}
-	b, le := data[n.offset:], binary.LittleEndian
+	b, le := im.at(metaBlock*BlockSize+n.offset), binary.LittleEndian
 	le.PutUint16(b[0:], format)
 	le.PutUint16(b[4:], n.mode)
 	le.PutUint64(b[8:], uint64(n.size))
@@ -209,7 +233,7 @@ func (n *inode) encode(data []byte, meta int64) {
 	}
 	rest := len(text) - int(n.behind())
 	if n.outside() > 0 {
-		copy(data[(n.block-meta)*BlockSize:], text[:rest])
+		copy(im.at(n.block*BlockSize), text[:rest])
 	}
 	copy(b[inodeSize:], text[rest:])
 }
@@ -237,18 +261,19 @@ func (n *inode) directory() []byte {
 	return out
 }
 
-// superblock is block 0.
-func superblock(inodes int, meta, blocks int64) []byte {
-	block := make([]byte, BlockSize)
-	b, le := block[superOffset:], binary.LittleEndian
+// superblock gives the blocks before the contents, with the superblock in the
+// first.
+func superblock(inodes int, blocks int64) []byte {
+	head := make([]byte, firstContent*BlockSize)
+	b, le := head[superOffset:BlockSize], binary.LittleEndian
 	le.PutUint32(b[0:], magic)
 	le.PutUint32(b[8:], compatChecksum|compatTimes)
 	b[12] = 12 // BlockSize is 1<<12
-	le.PutUint16(b[14:], firstInode/nidUnit)
+	le.PutUint16(b[14:], rootOffset/nidUnit)
 	le.PutUint64(b[16:], uint64(inodes))
 	le.PutUint32(b[36:], uint32(blocks))
-	le.PutUint32(b[40:], uint32(meta))
+	le.PutUint32(b[40:], metaBlock)
 	// The kernel's CRC is not inverted at its end, Go's is.
 	le.PutUint32(b[4:], ^crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
-	return block
+	return head
 }

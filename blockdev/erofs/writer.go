@@ -14,7 +14,7 @@ type Writer struct {
 	buf     *bufio.Writer // at block next
 	next    int64         // the first block after the contents so far
 	used    int64         // bytes of blocks with contents
-	root    *inode
+	top     *inode
 	entries int
 }
 
@@ -30,7 +30,7 @@ type inode struct {
 
 	sorted []dirent // of a directory, with . and ..
 	size   int64    // bytes of content, target or directory
-	offset int64    // from the start of the inodes, in bytes
+	offset int64    // from the start of block metaBlock, in bytes
 	block  int64    // where what does not stand behind the inode is
 	number uint32   // for stat(2) on 32-bit systems
 }
@@ -50,9 +50,22 @@ func newDir(a Attr) *inode {
 
 // NewWriter starts an image in an empty file, which stays the caller's.
 func NewWriter(file *os.File) *Writer {
-	w := &Writer{file: file, next: 1, root: newDir(Attr{Mode: 0o755})}
-	w.buf = bufio.NewWriterSize(io.NewOffsetWriter(file, BlockSize), 256<<10)
+	w := &Writer{file: file, next: firstContent, top: newDir(Attr{Mode: 0o755})}
+	w.buf = bufio.NewWriterSize(io.NewOffsetWriter(file, firstContent*BlockSize), 256<<10)
 	return w
+}
+
+// Empty makes an image without files at path, where no file may be.
+func Empty(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = NewWriter(f).Close()
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }
 
 // Used returns how many bytes the contents so far take.
@@ -157,7 +170,7 @@ func (w *Writer) add(dir *inode, name string, n *inode) error {
 // parent returns the directory that a name is in, which is made with those above
 // it if it is not there, and the name's last part.
 func (w *Writer) parent(name string) (*inode, string, error) {
-	dir := w.root
+	dir := w.top
 	for rest := name; ; {
 		part, after, more := strings.Cut(rest, "/")
 		if why := badName(part); why != "" {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -80,8 +81,8 @@ func add(w *Writer, f file) error {
 	return w.File(f.name, a, e)
 }
 
-// read lists an image with another reader, in the order of its names, without the
-// root.
+// read lists an image with another reader, in the order of its names, without
+// Top.
 func read(t testing.TB, path string) []file {
 	t.Helper()
 	in, err := os.Open(path)
@@ -95,6 +96,9 @@ func read(t testing.TB, path string) []file {
 	}
 	names := map[any]string{} // first name of an inode
 	var found []file
+	if entries, err := fs.ReadDir(tree, "."); err != nil || len(entries) != 1 {
+		t.Errorf("the root directory has %v, %v", entries, err)
+	}
 	var walk func(dir string)
 	walk = func(dir string) {
 		entries, err := fs.ReadDir(tree, dir)
@@ -106,7 +110,8 @@ func read(t testing.TB, path string) []file {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := file{name: strings.TrimPrefix(dir+"/"+e.Name(), "./"), mode: info.Mode().Perm(), time: info.ModTime().Unix(), dir: e.IsDir()}
+			full := dir + "/" + e.Name()
+			f := file{name: strings.TrimPrefix(full, Top+"/"), mode: info.Mode().Perm(), time: info.ModTime().Unix(), dir: e.IsDir()}
 			st := info.Sys().(*reader.Stat)
 			if st.UID != 0 || st.GID != 0 || info.Mode()&(fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky) != 0 {
 				t.Errorf("%q: %+v", f.name, st)
@@ -114,13 +119,13 @@ func read(t testing.TB, path string) []file {
 			switch {
 			case e.IsDir():
 			case info.Mode()&fs.ModeSymlink != 0:
-				f.target, err = tree.(fs.ReadLinkFS).ReadLink(f.name)
+				f.target, err = tree.(fs.ReadLinkFS).ReadLink(full)
 			case names[st.Ino] != "":
 				f.same = names[st.Ino]
 			default:
 				names[st.Ino] = f.name
 				var data []byte
-				data, err = fs.ReadFile(tree, f.name)
+				data, err = fs.ReadFile(tree, full)
 				f.text = string(data)
 			}
 			if err != nil {
@@ -128,11 +133,11 @@ func read(t testing.TB, path string) []file {
 			}
 			found = append(found, f)
 			if e.IsDir() {
-				walk(f.name)
+				walk(full)
 			}
 		}
 	}
-	walk(".")
+	walk(Top)
 	slices.SortFunc(found, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	return found
 }
@@ -143,6 +148,38 @@ func fsck(t testing.TB, path string) {
 	out, err := exec.Command("fsck.erofs", "--extract", "-d3", path).CombinedOutput()
 	if err != nil || bytes.Contains(out, []byte("<E>")) {
 		t.Errorf("fsck.erofs: %v\n%s", err, out)
+	}
+}
+
+// dump compares what the format's own tool counts in an image.
+func dump(t testing.TB, path string, files []file) {
+	t.Helper()
+	out, err := exec.Command("dump.erofs", "-s", "-S", path).CombinedOutput()
+	if err != nil {
+		t.Fatalf("dump.erofs: %v\n%s", err, out)
+	}
+	kinds := map[string]int{"directory": 2} // the root and Top
+	for _, f := range files {
+		switch {
+		case f.dir:
+			kinds["directory"]++
+		case f.target != "":
+			kinds["symlink"]++
+		case f.same == "":
+			kinds["regular"]++
+		}
+	}
+	want := map[string]int{"inode": kinds["directory"] + kinds["symlink"] + kinds["regular"], "root nid": rootOffset / nidUnit, "metadata start block": metaBlock}
+	names := map[string]string{"inode": "inode count", "root nid": "root nid", "metadata start block": "inode metadata start block"}
+	for name, n := range want {
+		if m := regexp.MustCompile("Filesystem " + names[name] + `:\s+([0-9]+)`).FindSubmatch(out); m == nil || string(m[1]) != fmt.Sprint(n) {
+			t.Errorf("dump.erofs: %s is %q, want %d", name, m, n)
+		}
+	}
+	for _, kind := range []string{"directory", "symlink"} {
+		if m := regexp.MustCompile("Filesystem " + kind + `[a-z ]*count:\s+([0-9]+)`).FindSubmatch(out); m == nil || string(m[1]) != fmt.Sprint(kinds[kind]) {
+			t.Errorf("dump.erofs: %q of kind %s, want %d", m, kind, kinds[kind])
+		}
 	}
 }
 
@@ -194,6 +231,7 @@ func TestImageHoldsWhatWasAdded(t *testing.T) {
 	files := odd()
 	path := write(t, files)
 	fsck(t, path)
+	dump(t, path, files)
 	slices.SortFunc(files, func(a, b file) int { return strings.Compare(a.name, b.name) })
 	compare(t, read(t, path), files)
 }
@@ -203,6 +241,31 @@ func TestEmptyImage(t *testing.T) {
 	fsck(t, path)
 	if got := read(t, path); len(got) != 0 {
 		t.Errorf("got %v", got)
+	}
+}
+
+// What a kernel has read when it has mounted an image, but for numbers in the
+// superblock that it only shows.
+func TestRootIsAlwaysTheSame(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := Empty(empty); err != nil {
+		t.Fatal(err)
+	}
+	fsck(t, empty)
+	var blocks [2][]byte
+	for i, path := range []string{empty, write(t, odd())} {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		super := data[superOffset : superOffset+128]
+		clear(super[4:8])   // checksum
+		clear(super[16:24]) // number of inodes
+		clear(super[36:40]) // number of blocks
+		blocks[i] = data[:2*BlockSize]
+	}
+	if !bytes.Equal(blocks[0], blocks[1]) {
+		t.Error("two images differ in their first two blocks")
 	}
 }
 
