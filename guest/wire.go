@@ -22,7 +22,7 @@ import (
 )
 
 // ProtocolVersion is raised whenever either side would misunderstand the other.
-const ProtocolVersion = 4
+const ProtocolVersion = 5
 
 // ProgramParameter is the kernel parameter that carries the digest of the guest
 // program, which the guest repeats in Ready: ambient.program=sha256:….
@@ -53,6 +53,23 @@ const (
 	SerialArtifacts = "artifacts" // written by the guest: artifacts, or the deps of a pre stage
 )
 
+// Disks has the serials in the order in which a machine gets its disks. Those up
+// to EarlyDisks are known to their driver before Ready, so that no stage waits for
+// that; the others are bound when they are wanted.
+var Disks = []string{SerialRoot, SerialScratch, SerialSource, SerialSources, SerialDeps, SerialInputs,
+	SerialExec, SerialSecrets, SerialCache, SerialCacheOut, SerialArtifacts}
+
+// EarlyDisks counts the disks that are bound before Ready. Of those that are a
+// run's own the size is known to the guest from then on, and nothing else: a
+// machine that goes on from a template takes them to be as large as they were
+// when it was saved.
+const EarlyDisks = 6
+
+// ImageTop is the directory of an EROFS disk that has its files. The file systems
+// of early disks are mounted before Ready; what a machine has seen of them, all
+// else in their roots, is the same in every image.
+const ImageTop = "tree"
+
 // PlanFile is the name of the runnable plan inside the exec device, CAFile that
 // of the host's certificate authorities in PEM.
 const (
@@ -72,6 +89,9 @@ const (
 	DirSecrets   = "/ci/secrets"
 	DirReceipts  = "/ci/receipts" // of post stages, whose artifacts directory is an input
 )
+
+// PlanDirs are the directories that every plan stage has.
+var PlanDirs = []string{DirSource, DirSources, DirDeps, DirCache, DirArtifacts, DirInputs, DirSecrets}
 
 // AgentSocket is where programs in the guest find the host's SSH agent.
 const AgentSocket = "/run/ambient/ssh/agent"
@@ -208,9 +228,9 @@ type Message struct {
 }
 
 // Ready is the guest's first message: the root and the empty writable layer are
-// mounted, and no other disk nor the network device has been touched, not even to
-// learn its size. So a machine saved now can go on with others in their places,
-// and with a copy of its scratch disk.
+// mounted. Of the other disks and the network device nothing is known, but the
+// size of some disks (EarlyDisks). So a machine saved now can go on with others in
+// their places, and with a copy of its scratch disk.
 type Ready struct {
 	Protocol int    `json:"protocol"`
 	Program  string `json:"program"` // digest of the guest program, as the host put it on the kernel command line
@@ -229,7 +249,6 @@ type Start struct {
 	MAC       string    `json:"mac,omitempty"` // of the network device; empty: what the device says
 	// Plan is the runnable plan; without it the guest reads the exec device.
 	Plan  json.RawMessage `json:"plan,omitempty"`
-	Disks []string        `json:"disks,omitempty"` // serials of the disks, in the machine's order; only saves looking for them
 	Probe bool            `json:"probe,omitempty"` // say Done at once: used to try an accelerator
 }
 

@@ -33,8 +33,9 @@ type base struct {
 // guestRuntime goes from the kernel's arguments into the environment of its init
 // program, which hands on nothing of it. Signals that preempt goroutines are of no
 // use in the guest program, which waits more than it computes, and their first
-// ones cost 3% of a short stage under emulation.
-const guestRuntime = "GODEBUG=asyncpreemptoff=1"
+// ones cost 3% of a short stage under emulation; nor does it need to ask every
+// second how many processors there are.
+const guestRuntime = "GODEBUG=asyncpreemptoff=1,updatemaxprocs=0,containermaxprocs=0"
 
 func (b *base) options() qemuvm.Options {
 	return qemuvm.Options{

@@ -83,8 +83,7 @@ func (x *execution) devices(ctx context.Context) error {
 			total += image.Size
 			continue
 		}
-		paths[serial] = x.device(serial)
-		if err := blockdev.Empty(paths[serial]); err != nil {
+		if paths[serial], err = x.runner.empty(); err != nil {
 			return err
 		}
 		x.leave(serial)
@@ -112,21 +111,24 @@ func (x *execution) devices(ctx context.Context) error {
 			return err
 		}
 	}
-	x.disks = []qemuvm.Disk{
-		{Serial: guest.SerialRoot, Path: x.base.root, ReadOnly: true},
-		{Serial: guest.SerialScratch, Path: x.device(guest.SerialScratch)},
-		{Serial: guest.SerialExec, Path: exec.Path, ReadOnly: true},
-		{Serial: guest.SerialSource, Path: paths[guest.SerialSource], ReadOnly: true},
-		{Serial: guest.SerialSources, Path: paths[guest.SerialSources], ReadOnly: true},
-		{Serial: guest.SerialDeps, Path: paths[guest.SerialDeps], ReadOnly: true},
-		{Serial: guest.SerialInputs, Path: paths[guest.SerialInputs], ReadOnly: true},
-		{Serial: guest.SerialSecrets, Path: x.device(guest.SerialSecrets), ReadOnly: true},
-		{Serial: guest.SerialCache, Path: cache, ReadOnly: true},
-		{Serial: guest.SerialCacheOut, Path: x.device(guest.SerialCacheOut)},
-		{Serial: guest.SerialArtifacts, Path: x.device(guest.SerialArtifacts)},
+	for serial, path := range map[string]string{
+		guest.SerialRoot: x.base.root, guest.SerialExec: exec.Path, guest.SerialCache: cache,
+	} {
+		paths[serial] = path
+	}
+	x.disks = nil
+	for _, serial := range guest.Disks {
+		d := qemuvm.Disk{Serial: serial, Path: paths[serial], ReadOnly: !writable[serial]}
+		if d.Path == "" {
+			d.Path = x.device(serial)
+		}
+		x.disks = append(x.disks, d)
 	}
 	return nil
 }
+
+// writable are the disks that a guest writes.
+var writable = map[string]bool{guest.SerialScratch: true, guest.SerialCacheOut: true, guest.SerialArtifacts: true}
 
 // leave tells the guest not to look at an empty device: each costs time.
 func (x *execution) leave(serial string) {

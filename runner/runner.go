@@ -18,6 +18,7 @@ import (
 
 	"github.com/ambient-ci/ambient/actions"
 	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/blockdev/erofs"
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/egress"
 	"github.com/ambient-ci/ambient/home"
@@ -60,6 +61,7 @@ type Runner struct {
 	inputs    *inputs.Store
 	work      string
 	release   func()
+	empty     func() (string, error) // an image without files
 	host      actions.Host
 	machine   machine
 	gate      gate
@@ -87,6 +89,10 @@ func New(opts Options) (*Runner, error) {
 		sources:   map[string]*sourceOnce{},
 	}
 	r.host = hostInfo()
+	r.empty = sync.OnceValues(func() (string, error) {
+		path := filepath.Join(work, "empty.img")
+		return path, blockdev.HostError(path, erofs.Empty(path))
+	})
 	return r, nil
 }
 

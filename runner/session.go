@@ -156,9 +156,6 @@ func (s *session) ready(r *guest.Ready) error {
 		return err
 	}
 	start.MAC, start.Plan = s.x.mac, s.x.startPlan
-	for _, d := range s.x.disks {
-		start.Disks = append(start.Disks, d.Serial)
-	}
 	if err := guest.WriteMessage(s.control, guest.Message{Start: start}); err != nil {
 		return fmt.Errorf("the guest does not listen: %w", err)
 	}

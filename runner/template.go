@@ -13,7 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/blockdev/erofs"
 	"github.com/ambient-ci/ambient/egress"
 	"github.com/ambient-ci/ambient/guest"
 	"github.com/ambient-ci/ambient/qemuvm"
@@ -21,7 +24,8 @@ import (
 )
 
 // A machine is saved once its guest is Ready, with placeholders for devices: it
-// has touched none but the root and the scratch disk, whose file is saved too. The first machine of a shape is booted to be
+// has touched none but the root and the scratch disk, whose file is saved too, and
+// knows of some the size. The first machine of a shape is booted to be
 // saved and goes on from there as all later ones do, so that making a template
 // costs a fraction of a second, and the first use is its test.
 
@@ -29,6 +33,10 @@ import (
 const (
 	wakeLimit    = 20 * time.Second // from starting QEMU to Ready; it takes 0.2 s on an idle machine
 	leastForSave = 1 << 30          // free bytes of the disk that a template is made on
+	// largestEarly is the size, in bytes, that the guest of a template takes every
+	// early disk to have. It reads nothing behind the end of the image that it
+	// mounts; QEMU answers who does, by hand, with an error.
+	largestEarly = 1 << 40
 )
 
 // enterAndBoot starts the machine once few enough others start.
@@ -155,6 +163,11 @@ func templateKey(o qemuvm.Options, disk int64) (string, error) {
 // After an error there is no machine, and none of the run's devices has been
 // touched.
 func (x *execution) fast(ctx context.Context, o qemuvm.Options) error {
+	for _, d := range o.Disks[:guest.EarlyDisks] {
+		if info, err := os.Stat(d.Path); err == nil && info.Size() > largestEarly {
+			return fmt.Errorf("the disk %s is larger than %s", d.Serial, size(largestEarly))
+		}
+	}
 	key, err := templateKey(o, x.job.Stage.Limits.Disk)
 	if err != nil {
 		return err
@@ -234,8 +247,13 @@ func enoughFor(memory string) error {
 // machine from it. It gives QEMU's version.
 func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.Files) (string, error) {
 	began := time.Now()
+	memory, err := memoryFile(o.Memory)
+	if err != nil {
+		return "", err
+	}
+	defer memory.Close()
 	blank := shape(o)
-	blank.Name, blank.MemoryFile = o.Name, f.Memory
+	blank.Name, blank.MemoryFile = o.Name, fdPath(memory)
 	if err := blockdev.MakeScratch(ctx, f.Scratch, x.job.Stage.Limits.Disk); err != nil {
 		return "", err
 	}
@@ -248,11 +266,18 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 			continue
 		}
 		blank.Disks[i].Path = x.device("template-" + d.Serial)
-		if err := blockdev.Empty(blank.Disks[i].Path); err != nil {
+		make := blockdev.Empty
+		if i < guest.EarlyDisks {
+			make = earlyPlaceholder
+		}
+		if err := make(blank.Disks[i].Path); err != nil {
 			return "", err
 		}
 	}
 	version, err := saveReady(ctx, blank, f.State)
+	if err == nil {
+		err = blockdev.CopySparse(f.Memory, blank.MemoryFile)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -263,6 +288,35 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 	}
 	x.own(vm, fmt.Sprintf("booted in %s and kept as a template, %s", booted, x.base.accel))
 	return version, nil
+}
+
+// memoryFile is where a machine has its memory while it boots. A page of a file on
+// a disk takes the host several times as long to make: a boot touches 30,000.
+func memoryFile(size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate("template", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "template")
+	if err := f.Truncate(size >> 20 << 20); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// fdPath is a path by which programs of the same user open a file of this process
+// (proc(5)).
+func fdPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
+
+// earlyPlaceholder makes an image without files on a disk that is larger than any
+// of a run.
+func earlyPlaceholder(path string) error {
+	err := erofs.Empty(path)
+	if err == nil {
+		err = os.Truncate(path, largestEarly)
+	}
+	return blockdev.HostError(path, err)
 }
 
 // saveReady boots a machine and saves it when its guest is ready.

@@ -167,28 +167,26 @@ func noneAlike(t *testing.T, logs []string, lines int) {
 	}
 }
 
-// A restored machine reads its own devices, from their first byte to their
-// last, whatever their sizes; and the template stays as it was.
+// A restored machine reads its own devices, from their first byte to the last of
+// what they hold, whatever their sizes, also below mounts that were there before;
+// and the template stays as it was.
 func TestVMTemplateDevices(t *testing.T) {
 	r := ownTemplates(t, false)
 	const look = `for d in /sys/block/vd*; do
-  s=$(cat $d/serial); [ $s = src ] && echo "$s $(cat $d/size) $(sha256sum < /dev/${d##*/})"
+  s=$(cat $d/serial); [ $s = src ] && echo "$s $(cat $d/size) $(dd if=/dev/${d##*/} bs=4096 count=%d | sha256sum)"
 done
+sha256sum < /ci/src/data
 dd if=/dev/zero of=$AMBIENT_ARTIFACTS/a bs=1k count=%d`
 	var memory, kept string
 	for i, size := range []int{10, 5000, 3_000_000, 0} {
 		limits := config.DefaultLimits()
 		limits.Artifacts = int64(1+i) << 20
-		job := testJob(t, limits, fmt.Sprintf(look, limits.Artifacts>>10-32))
-		if err := os.WriteFile(filepath.Join(job.Project.Source.Address, "data"), []byte(strings.Repeat("d", size)), 0o644); err != nil {
+		job := testJob(t, limits, "")
+		content := []byte(strings.Repeat("d", size))
+		if err := os.WriteFile(filepath.Join(job.Project.Source.Address, "data"), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		how := "restored"
-		if i == 0 {
-			how = "kept as a template"
-		}
 		job.Project.Name = fmt.Sprint("p", i) // a source of its own
-		log := startedAs(t, r, job, how)
 		archive, err := r.source(t.Context(), job.Project)
 		if err != nil {
 			t.Fatal(err)
@@ -197,8 +195,16 @@ dd if=/dev/zero of=$AMBIENT_ARTIFACTS/a bs=1k count=%d`
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("src %d %x", len(data)/512, sha256.Sum256(data)); !strings.Contains(log, want) {
-			t.Errorf("%d bytes: no %q in\n%s", size, want, log)
+		job.Stage.Actions[0].Args.Values["script"] = fmt.Sprintf(look, len(data)/4096, limits.Artifacts>>10-32)
+		how := "restored"
+		if i == 0 {
+			how = "kept as a template"
+		}
+		log := startedAs(t, r, job, how)
+		for _, want := range []string{fmt.Sprintf("src %d %x", largestEarly/512, sha256.Sum256(data)), fmt.Sprintf("%x", sha256.Sum256(content))} {
+			if !strings.Contains(log, want) {
+				t.Errorf("%d bytes: no %q in\n%s", size, want, log)
+			}
 		}
 		files, _ := filepath.Glob(filepath.Join(r.home.Templates(), "*", "memory"))
 		if len(files) != 1 {
@@ -307,9 +313,11 @@ func forge(t *testing.T, r *Runner, key string, how forgery) error {
 		version = "9.9.9"
 	}
 	return r.templates.Make(t.Context(), key, func(f templates.Files) (string, error) {
-		err := os.Truncate(f.Memory, config.DefaultLimits().Memory)
+		var err error
 		if how == otherQEMU {
-			err = errors.Join(os.Remove(f.Memory), blockdev.CopySparse(f.Memory, memory))
+			err = blockdev.CopySparse(f.Memory, memory)
+		} else {
+			err = blockdev.CreateSparse(f.Memory, config.DefaultLimits().Memory)
 		}
 		if err != nil {
 			return "", err

@@ -188,9 +188,8 @@ func (s *Store) Remove(key string) {
 }
 
 // Make makes the template of a key unless another process has done so
-// meanwhile. fill gets the paths of files that it must write: the memory exists,
-// empty and private, the others do not. It gives the version of QEMU. After a
-// failure nothing is left. One process at a time makes a template; the others
+// meanwhile. fill gets the paths of files that it must write, none of which exist.
+// It gives the version of QEMU. After a failure nothing is left. One process at a time makes a template; the others
 // wait for it, until ctx ends.
 func (s *Store) Make(ctx context.Context, key string, fill func(Files) (version string, err error)) error {
 	if !keyRule.MatchString(key) {
@@ -219,12 +218,8 @@ func (s *Store) Make(ctx context.Context, key string, fill func(Files) (version 
 // make fills a directory; the marker comes last.
 func (s *Store) make(dir, key string, fill func(Files) (string, error)) error {
 	files := filesIn(dir)
-	f, err := os.OpenFile(files.Memory, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	f.Close()
 	info := Info{Format: format, Key: key}
+	var err error
 	if info.QEMU, err = fill(files); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ambient-ci/ambient/guest"
@@ -17,8 +19,13 @@ import (
 // A driver reads its device when it is bound to it: a disk's size and first
 // sectors, a network device's address, the first random bytes. All of that is a
 // run's own and may differ from what it was when the machine was saved, so
-// before Start the drivers here have no device but the root and the scratch
-// disk, which every machine of a template has alike.
+// before Start the drivers here have no device but the early disks: the root and
+// the scratch disk, which every machine of a template has alike, and those of the
+// file systems that a stage mounts. Binding is a quarter of all that a short stage
+// asks of its kernel. The size of these is the same in every saved machine,
+// larger than any image, and what was read of them is forgotten when the driver,
+// which looked for partitions, closes them (the kernel drops the page cache of a
+// block device with its last user).
 
 const virtioBus = "/sys/bus/virtio"
 
@@ -105,16 +112,8 @@ func (d virtioDevice) bind(on bool) error {
 // first wanted. It is safe for concurrent use.
 type disks struct {
 	mu    sync.Mutex
-	all   []virtioDevice    // without their drivers, but the root's
-	order []string          // serials in the order in which the machine has its disks; a hint
+	all   []virtioDevice    // nil until they are all known
 	paths map[string]string // of disks that are bound, by serial
-}
-
-// expect tells the order of the machine's disks.
-func (d *disks) expect(order []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.order = order
 }
 
 // path returns the path of the disk with a serial.
@@ -137,7 +136,7 @@ func (d *disks) path(serial string) (string, error) {
 }
 
 // candidates lists the disks, first the one that has the serial by the order
-// that was told.
+// that they should have.
 func (d *disks) candidates(serial string) []virtioDevice {
 	devices := d.all
 	if devices == nil {
@@ -149,7 +148,7 @@ func (d *disks) candidates(serial string) []virtioDevice {
 			all = append(all, device)
 		}
 	}
-	if i := slices.Index(d.order, serial); i >= 0 && i < len(all) {
+	if i := slices.Index(guest.Disks, serial); i >= 0 && i < len(all) {
 		all[0], all[i] = all[i], all[0]
 	}
 	return all
@@ -187,10 +186,10 @@ func (d *disks) open(serial string, write bool) (*os.File, error) {
 }
 
 // system finds the disks that are the machine's and no run's own: the root, and
-// the scratch disk if there is one ("" if not). No other device of a late driver
-// is bound when it returns; one whose driver is part of the kernel was.
+// the scratch disk if there is one ("" if not). Of the late drivers' devices only
+// the early disks are bound when it returns; one whose driver is part of the kernel
+// was.
 func (d *disks) system() (root, scratch string, err error) {
-	d.expect([]string{guest.SerialRoot, guest.SerialScratch})
 	root, err = waitFor("disk "+guest.SerialRoot, bootLimit, func() string {
 		path, _ := d.path(guest.SerialRoot)
 		return path
@@ -198,27 +197,71 @@ func (d *disks) system() (root, scratch string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	scratch, _ = d.path(guest.SerialScratch)
-	d.paths = map[string]string{guest.SerialRoot: root, guest.SerialScratch: scratch}
+	early := map[string]string{guest.SerialRoot: root}
+	for _, serial := range guest.Disks[1:guest.EarlyDisks] {
+		if path, err := d.path(serial); err == nil { // a machine that only shows that it boots has none
+			early[serial] = path
+		}
+	}
+	d.paths = early
 	d.all = lateDevices()
 	for _, device := range d.all {
-		if device.is(root) || device.is(scratch) {
+		if device.among(early) {
 			continue
 		}
 		if err := device.bind(false); err != nil {
 			return "", "", err
 		}
 	}
-	return root, scratch, nil
+	return root, early[guest.SerialScratch], nil
 }
 
-// is reports whether a bound device is the disk at path.
-func (d virtioDevice) is(path string) bool {
-	if path == "" {
+// mountEarly mounts the file systems of the early disks. A disk that has none
+// stays as it is: some have an archive.
+func (d *disks) mountEarly(at layersDir) error {
+	for _, serial := range guest.Disks[2:guest.EarlyDisks] {
+		path := d.paths[serial]
+		if path == "" || !isImage(path) {
+			continue
+		}
+		if err := at.mount(serial, path); err != nil {
+			return err
+		}
+		if err := forget(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forget drops what is cached of a disk (BLKFLSBUF of linux/fs.h), which may be
+// another when the machine goes on.
+func forget(path string) error {
+	const flushBuffers = 0x1261
+	return withFile(atCwd, path, syscall.O_RDONLY, func(fd int) error { return ioctl(uintptr(fd), flushBuffers, nil) })
+}
+
+// isImage reports whether a disk has an EROFS superblock (the kernel's
+// fs/erofs/erofs_fs.h).
+func isImage(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
 		return false
 	}
-	_, err := os.Stat(d.path() + "/block/" + filepath.Base(path))
-	return err == nil
+	defer f.Close()
+	var magic [4]byte
+	_, err = f.ReadAt(magic[:], 1024)
+	return err == nil && binary.LittleEndian.Uint32(magic[:]) == 0xE0F5E1E2
+}
+
+// among reports whether a bound device is one of the disks.
+func (d virtioDevice) among(paths map[string]string) bool {
+	for _, path := range paths {
+		if _, err := os.Stat(d.path() + "/block/" + filepath.Base(path)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // bindAll gives every device of a driver to it, where there is such a driver.

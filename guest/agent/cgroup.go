@@ -22,8 +22,8 @@ const (
 // stage's actions. It is used by descriptor only: an action may unmount what is
 // mounted.
 type cgroup struct {
-	root *os.Root
-	file *os.File // of the same directory, for clone3
+	dir  int  // its descriptor
+	used bool // something may have run in it
 
 	// What the machine had when it was ready; to ask again in each that goes on
 	// from there would cost 2% of the time of a short stage.
@@ -66,23 +66,14 @@ func (g *cgroup) bound(reserve, pids int64) error {
 	return nil
 }
 
-func (g *cgroup) write(name, text string) error {
-	f, err := g.root.OpenFile(name, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.WriteString(text)
-	return err
-}
+func (g *cgroup) write(name, text string) error { return writeAt(g.dir, name, text) }
 
 func openCgroup(dir string) (*cgroup, error) {
-	root, err := os.OpenRoot(dir)
+	fd, err := syscall.Open(dir, syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	file, err := root.Open(".")
-	return &cgroup{root: root, file: file}, err
+	return &cgroup{dir: fd}, nil
 }
 
 // mostTasks is what the kernel itself can hold, less some, so that this program
@@ -134,6 +125,9 @@ type events struct {
 }
 
 func (g *cgroup) events() events {
+	if !g.used {
+		return events{}
+	}
 	return events{
 		oomKills: g.counter("memory.events", "oom_kill"),
 		pidsMax:  g.counter("pids.events", "max"),
@@ -142,7 +136,7 @@ func (g *cgroup) events() events {
 
 // counter returns the value of key in a flat-keyed file of the group.
 func (g *cgroup) counter(file, key string) int64 {
-	b, _ := g.root.ReadFile(file)
+	b, _ := readAt(g.dir, file)
 	for line := range strings.Lines(string(b)) {
 		if k, v, _ := strings.Cut(strings.TrimSpace(line), " "); k == key {
 			n, _ := strconv.ParseInt(v, 10, 64)
@@ -168,17 +162,10 @@ func (g *cgroup) kill() error {
 }
 
 // write writes to a file of /proc or /sys, which must exist.
-func write(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.WriteString(text)
-	return err
-}
+func write(path, text string) error { return writeAt(atCwd, path, text) }
 
 // attr makes a new process a member of the group and leader of a session.
 func (g *cgroup) attr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: int(g.file.Fd())}
+	g.used = true
+	return &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, CgroupFD: g.dir}
 }

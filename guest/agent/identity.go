@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 
@@ -33,29 +34,29 @@ func addEntropy(seed []byte) error {
 	if len(seed) == 0 {
 		return nil
 	}
-	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
 	var pool struct { // struct rand_pool_info
 		bits, size int32
 		buf        [4096]byte
 	}
 	n := copy(pool.buf[:], seed)
 	pool.bits, pool.size = int32(n*8), int32(n)
-	if err := ioctl(f.Fd(), rndAddEntropy, unsafe.Pointer(&pool)); err != nil {
-		return fmt.Errorf("add entropy: %w", err)
-	}
-	if err := ioctl(f.Fd(), rndReseedCRNG, nil); err != nil {
-		return fmt.Errorf("reseed: %w", err)
-	}
-	return nil
+	return withFile(atCwd, "/dev/urandom", syscall.O_WRONLY, func(fd int) error {
+		if err := ioctl(uintptr(fd), rndAddEntropy, unsafe.Pointer(&pool)); err != nil {
+			return fmt.Errorf("add entropy: %w", err)
+		}
+		if err := ioctl(uintptr(fd), rndReseedCRNG, nil); err != nil {
+			return fmt.Errorf("reseed: %w", err)
+		}
+		return nil
+	})
 }
 
 // identityFiles are made while the machine boots, whatever the image has there,
-// so that they only have to be filled later.
+// so that they only have to be filled later. They are links to files in memory:
+// what a stage needs at its start is not worth a disk.
 var identityFiles = []string{hostnameFile, hostsFile, machineIDFile, resolverFile}
+
+const identityDir = scriptDir + "/etc"
 
 const (
 	hostnameFile  = "/etc/hostname"
@@ -65,8 +66,15 @@ const (
 )
 
 func makeIdentityFiles() error {
+	if err := os.MkdirAll(identityDir, 0o755); err != nil {
+		return err
+	}
 	for _, path := range identityFiles {
-		if err := replaceFile(path, nil); err != nil {
+		file := filepath.Join(identityDir, filepath.Base(path))
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			return err
+		}
+		if err := replace(path, func() error { return os.Symlink(file, path) }); err != nil {
 			return err
 		}
 	}
@@ -96,13 +104,5 @@ func setNames(s *guest.Start) error {
 
 // fill writes the content of an empty file.
 func fill(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return writeAt(atCwd, filepath.Join(identityDir, filepath.Base(path)), text)
 }

@@ -56,6 +56,7 @@ type machine struct {
 	disks    disks
 	layered  bool       // there is a writable layer
 	group    *cgroup    // of the actions; there when layered
+	procs    *procs     // likewise
 	inputs   layersDir  // in it, for images
 	failures chan error // panics of goroutines
 }
@@ -132,7 +133,6 @@ func (m *machine) layers() error {
 	if err := mountRoot(root); err != nil {
 		return err
 	}
-	warm()
 	if err := furnish(); err != nil || scratch == "" {
 		return err
 	}
@@ -145,9 +145,14 @@ func (m *machine) layers() error {
 	if err := errors.Join(enterNewRoot(), makeDirs(), makeIdentityFiles(), loopback()); err != nil {
 		return err
 	}
+	if err := m.disks.mountEarly(m.inputs); err != nil {
+		return err
+	}
 	if m.group, err = makeCgroup(); err != nil {
 		return fmt.Errorf("control group: %w", err)
 	}
+	m.procs = newProcs()
+	m.rehearse()
 	m.layered = true
 	syscall.Sync() // once, and not in every machine that goes on from here
 	return nil
@@ -231,7 +236,6 @@ func (m *machine) settle(start *guest.Start) (*guest.Plan, map[string][]byte, er
 	if err := addEntropy(start.Entropy); err != nil {
 		return nil, nil, err
 	}
-	m.disks.expect(start.Disks)
 	time.AfterFunc(entropyPause, func() { _ = bindAll(entropyDriver) })
 	if !m.layered {
 		return nil, nil, errors.New("the machine has no disk " + guest.SerialScratch)
@@ -269,9 +273,7 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 	if err := m.group.bound(plan.MemoryReserve, plan.PIDs); err != nil {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
-	w := &worker{root: "/", plan: plan, devices: m.disks.open, send: m.control.send, log: m.log,
-		procs: newProcs(), group: m.group, sweep: killEverything, mounts: true, layers: m.inputs, client: newClient(nil), sleep: sleep,
-		guard: m.guard, now: time.Now}
+	w := m.newWorker(plan)
 	if len(files[guest.PlanFile]) > largePlan {
 		debug.SetGCPercent(100) // the heap limit is too near to work at
 	}
@@ -290,6 +292,12 @@ func (m *machine) worker(plan *guest.Plan, files map[string][]byte) (*worker, er
 	proxyFromPlan(plan.Env)
 	syscall.Umask(0o022)
 	return w, nil
+}
+
+func (m *machine) newWorker(plan *guest.Plan) *worker {
+	return &worker{root: "/", plan: plan, devices: m.disks.open, send: m.control.send, log: m.log,
+		procs: m.procs, group: m.group, sweep: killEverything, mounts: true, layers: m.inputs, client: newClient(nil), sleep: sleep,
+		guard: m.guard, now: time.Now}
 }
 
 // killEverything ends what moved out of the stage's group: PID 1 may kill all

@@ -3,10 +3,12 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
+
+	"github.com/ambient-ci/ambient/guest"
 )
 
 // Where the parts of the new root are while the machine is still in its
@@ -67,7 +69,16 @@ func mountNewRoot(device string) error {
 	if err := (mountSpec{device, scratchDir, "ext4", syscall.MS_NOATIME, data}).mount(); err != nil {
 		return err
 	}
-	for _, d := range []string{"upper", "work", "ci", "inputs"} {
+	dirs := []string{"upper", "work"}
+	for _, serial := range guest.Disks[:guest.EarlyDisks] {
+		for _, d := range layerDirs {
+			dirs = append(dirs, "inputs/"+serial+"/"+d)
+		}
+	}
+	for _, d := range guest.PlanDirs {
+		dirs = append(dirs, strings.TrimPrefix(d, "/"))
+	}
+	for _, d := range dirs {
 		if err := os.MkdirAll(filepath.Join(scratchDir, d), 0o755); err != nil {
 			return err
 		}
@@ -139,55 +150,48 @@ func makeLinks(links [][2]string) error {
 	return nil
 }
 
-// warmFiles are what every stage reads first, below the image: read before the
-// machine is saved, they are in memory when it goes on.
-var warmFiles = []string{"bin/busybox", "bin/sh", "bin/bash", "lib64/ld-linux-x86-64.so.2", "lib/ld-linux-aarch64.so.1",
-	"lib/*-linux-gnu/libc.so.6", "lib/*-linux-gnu/libtinfo.so.6"}
-
-// maxWarm bounds what is read of each, in bytes.
-const maxWarm = 4 << 20
-
-// warm reads what will be wanted, as far as it is there.
-func warm() {
-	for _, pattern := range warmFiles {
-		files, _ := filepath.Glob(filepath.Join(lowerDir, pattern))
-		for _, path := range files {
-			if f, err := os.Open(path); err == nil {
-				_, _ = io.CopyN(io.Discard, f, maxWarm)
-				f.Close()
-			}
-		}
-	}
-}
-
-// layersDir is a directory of the writable layer. It can still be reached once
-// the initramfs is covered, and by nobody else.
+// layersDir is a directory of the writable layer, with a directory for each disk
+// that may be mounted. It can still be reached once the initramfs is covered, and
+// by nobody else.
 type layersDir struct{ fd int }
+
+// layerDirs are in each of these directories.
+var layerDirs = []string{"lower", "upper", "work", "merged"}
 
 func openLayers() (layersDir, error) {
 	fd, err := syscall.Open(scratchDir+"/inputs", syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
 	return layersDir{fd}, err
 }
 
-// mountInput mounts the image on a device at dir. Images that the stage may
-// change have an overlay, whose upper layer is as short-lived as the machine.
-func (l layersDir) mountInput(device, dir string, readOnly bool) error {
-	if readOnly {
-		return mountSpec{device, dir, "erofs", syscall.MS_RDONLY | quietFlags, ""}.mount()
-	}
-	base := fmt.Sprintf("/proc/self/fd/%d/%s", l.fd, filepath.Base(device))
+// mount mounts the image on the disk with a serial, which is at device, and above
+// it an overlay, whose upper layer is as short-lived as the machine. Of the files
+// of the image it looks at none.
+func (l layersDir) mount(serial, device string) error {
+	base := l.base(serial)
 	if err := (mountSpec{device, base + "/lower", "erofs", syscall.MS_RDONLY, ""}).mount(); err != nil {
 		return err
-	}
-	for _, d := range []string{"/upper", "/work"} {
-		if err := os.Mkdir(base+d, 0o755); err != nil {
-			return err
-		}
 	}
 	// Directories of the image can be renamed (redirect_dir), and all files have
 	// one device number (xino), as on the disk that programs expect.
 	const data = "lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work,volatile,redirect_dir=on,xino=on,metacopy=off"
-	return mountSpec{"input", dir, "overlay", syscall.MS_NOATIME, fmt.Sprintf(data, base)}.mount()
+	return mountSpec{"input", base + "/merged", "overlay", syscall.MS_NOATIME, fmt.Sprintf(data, base)}.mount()
+}
+
+func (l layersDir) base(serial string) string {
+	return fmt.Sprintf("/proc/self/fd/%d/%s", l.fd, serial)
+}
+
+// show makes the files of an image that is mounted appear at dir: as they are, or
+// so that the stage may change them.
+func (l layersDir) show(serial, dir string, readOnly bool) error {
+	layer := "/merged/"
+	if readOnly {
+		layer = "/lower/"
+	}
+	if err := (mountSpec{l.base(serial) + layer + guest.ImageTop, dir, "", syscall.MS_BIND, ""}).mount(); err != nil || !readOnly {
+		return err
+	}
+	return restrict(dir)
 }
 
 // lock makes a directory read-only and its files impossible to run.
@@ -195,6 +199,11 @@ func lock(dir string) error {
 	if err := (mountSpec{dir, dir, "", syscall.MS_BIND, ""}).mount(); err != nil {
 		return err
 	}
+	return restrict(dir)
+}
+
+// restrict makes what is mounted at dir read-only and its files impossible to run.
+func restrict(dir string) error {
 	const flags = syscall.MS_BIND | syscall.MS_REMOUNT | syscall.MS_RDONLY | quietFlags
 	return mountSpec{"", dir, "", flags, ""}.mount()
 }

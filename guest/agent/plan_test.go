@@ -125,6 +125,7 @@ func TestCounter(t *testing.T) {
 	if got := g.events(); got != (events{}) {
 		t.Errorf("%+v", got)
 	}
+	g.attr()
 	os.WriteFile(filepath.Join(dir, "memory.events"), []byte("low 0\noom 3\noom_kill 2\noom_group_kill 9\n"), 0o600)
 	os.WriteFile(filepath.Join(dir, "pids.events"), []byte("max 5\n"), 0o600)
 	if got := g.events(); got != (events{oomKills: 2, pidsMax: 5}) {

@@ -26,14 +26,19 @@ func fileClock() time.Time {
 }
 
 // remember notes when a directory that is an input and an output was as the host
-// gave it. What changes it later does so in a later tick of the clock.
-func (w *worker) remember(dir string) {
+// gave it, or that the host gave nothing. What changes it later does so in a later
+// tick of the clock.
+func (w *worker) remember(dir string, nothing bool) {
 	for _, out := range w.plan.Outputs {
 		if out.Dir != dir {
 			continue
 		}
 		if w.given == nil {
 			w.given = map[string]time.Time{}
+		}
+		if nothing {
+			w.given[dir] = time.Time{}
+			return
 		}
 		then := time.Now() // not behind any time that a file has: some kernels give finer ones
 		w.given[dir] = then
@@ -48,8 +53,8 @@ func (w *worker) remember(dir string) {
 // clock back only deprive themselves of what they wrote.
 func (w *worker) unchanged(out guest.Output) bool {
 	then, ok := w.given[out.Dir]
-	if !ok {
-		return false
+	if !ok || then.IsZero() {
+		return ok && isEmptyDir(w.path(out.Dir))
 	}
 	return filepath.WalkDir(w.path(out.Dir), func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {

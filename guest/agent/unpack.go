@@ -74,17 +74,9 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 			return err
 		}
 	}
-	var err error
-	if in.Serial != "" {
-		err = w.unpackDevice(ctx, in.Serial, dir)
-	}
-	if err == nil {
-		w.remember(in.Dir)
-	} else if in.Optional {
-		w.warn("%s: %v; going on without it", in.Serial, err)
-		err = empty(dir)
-	}
-	if err != nil {
+	if in.Serial == "" {
+		w.remember(in.Dir, true)
+	} else if err := w.unpackOptional(ctx, in, dir); err != nil {
 		return fmt.Errorf("%s: %w", in.Serial, err)
 	}
 	if in.ReadOnly && w.mounts {
@@ -93,17 +85,25 @@ func (w *worker) unpackInput(ctx context.Context, in guest.Input) error {
 	return nil
 }
 
-// mountImage mounts an input instead of unpacking it.
-func (w *worker) mountImage(in guest.Input, dir string) error {
-	f, err := w.devices(in.Serial, false)
-	if err != nil {
-		return err
+// unpackOptional unpacks an input from its device. A damaged one that is optional
+// is as good as none.
+func (w *worker) unpackOptional(ctx context.Context, in guest.Input, dir string) error {
+	err := w.unpackDevice(ctx, in.Serial, dir)
+	if err == nil {
+		w.remember(in.Dir, false)
+	} else if in.Optional {
+		w.warn("%s: %v; going on without it", in.Serial, err)
+		err = empty(dir)
 	}
-	defer f.Close()
+	return err
+}
+
+// mountImage gives an input its place, which need not be unpacked.
+func (w *worker) mountImage(in guest.Input, dir string) error {
 	if !w.mounts {
 		return errors.New(in.Serial + ": images can only be mounted in a machine")
 	}
-	return w.layers.mountInput(f.Name(), dir, in.ReadOnly)
+	return w.layers.show(in.Serial, dir, in.ReadOnly)
 }
 
 func (w *worker) unpackDevice(ctx context.Context, serial, dir string) error {

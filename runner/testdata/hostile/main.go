@@ -82,7 +82,7 @@ func run(say func(guest.Message)) {
 func sourceFile(name string) []byte {
 	check(os.MkdirAll("/src", 0o755))
 	check(syscall.Mount(disk(guest.SerialSource), "/src", "erofs", syscall.MS_RDONLY, ""))
-	data, err := os.ReadFile("/src/" + name)
+	data, err := os.ReadFile(filepath.Join("/src", guest.ImageTop, name))
 	check(err)
 	return data
 }
