@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -15,9 +14,9 @@ import (
 // bench is one measurement: directories, and what was found out of the machine.
 type bench struct {
 	options
-	work   string // removed at the end
-	kernel string // of the built-in image
-	round  int
+	work  string // removed at the end
+	image imageInfo
+	round int
 }
 
 // absentError says that a program to compare with is not here.
@@ -38,10 +37,10 @@ func newBench(o options) (*bench, error) {
 		_, _, err = b.apply("hello")
 	}
 	if err == nil {
-		err = b.findKernel()
+		b.image, err = findImage(b.home)
 	}
 	if err == nil {
-		err = errors.Join(b.makeFloor(), b.makeLostHome())
+		err = errors.Join(b.makeFloor(), b.makeLostHome(), b.unpackKernel())
 	}
 	if err != nil {
 		b.close()
@@ -52,21 +51,6 @@ func newBench(o options) (*bench, error) {
 func (b *bench) close() { os.RemoveAll(b.work) }
 
 func (b *bench) dir(name string) string { return filepath.Join(b.work, name) }
-
-// findKernel takes the newest image without packages, which is the built-in one.
-func (b *bench) findKernel() error {
-	roots, _ := filepath.Glob(filepath.Join(b.home, "images", "sha256-*", "image.json"))
-	for _, path := range roots {
-		data, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(data, []byte(`"debian": false`)) {
-			b.kernel = filepath.Join(filepath.Dir(path), "kernel")
-		}
-	}
-	if b.kernel == "" {
-		return errors.New("the built-in image is not there")
-	}
-	return nil
-}
 
 // makeLostHome is a home with the same images and never a template.
 func (b *bench) makeLostHome() error {

@@ -49,7 +49,9 @@ func (b *bench) prepare(name string) error {
 func (b *bench) run(name string, s sample) (float64, error) {
 	switch name {
 	case "floor":
-		return b.floor()
+		return b.floor(b.image.kernel())
+	case "packed":
+		return b.floor(b.packedKernel())
 	case "lost":
 		return b.lost()
 	case "edited":
@@ -78,10 +80,10 @@ func seconds(took time.Duration, _ string, err error) (float64, error) {
 	return took.Seconds(), err
 }
 
-// floor is the fastest that a cold machine can be.
-func (b *bench) floor() (float64, error) {
+// floor is the fastest that a cold machine can be with a kernel.
+func (b *bench) floor(kernel string) (float64, error) {
 	cmd := exec.Command("qemu-system-x86_64", "-M", "q35", "-m", "1024", "-nodefaults", "-no-reboot", "-display", "none",
-		"-serial", "stdio", "-kernel", b.kernel, "-initrd", b.dir("floor.cpio"), "-append", "console=ttyS0 quiet panic=-1 reboot=t")
+		"-serial", "stdio", "-kernel", kernel, "-initrd", b.dir("floor.cpio"), "-append", "console=ttyS0 quiet panic=-1 reboot=t")
 	took, out, err := timed(cmd)
 	if err == nil && !strings.Contains(out, "hello") {
 		err = errors.New("the floor said nothing: " + tail(out))

@@ -25,7 +25,6 @@ type options struct {
 	only    *regexp.Regexp
 	rust    string // directory with the programs of the Rust program Ambient
 	vng     string
-	modules string // directory with lib/modules of the kernel, for vng
 }
 
 func main() {
@@ -56,7 +55,6 @@ func parse() (o options, err error) {
 	flag.StringVar(&only, "only", "", "measure only the rows that match this expression")
 	flag.StringVar(&o.rust, "rust", filepath.Join(user, ".cargo/bin"), "directory with ambient and ambient-execute-plan of `cargo install ambient-ci`")
 	flag.StringVar(&o.vng, "vng", "vng", "the program vng of virtme-ng")
-	flag.StringVar(&o.modules, "modules", "/", "directory with lib/modules of the image's kernel, for vng")
 	flag.Parse()
 	if o.rounds < 1 || flag.NArg() > 0 {
 		return o, errors.New("want options only; see -help")

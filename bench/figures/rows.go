@@ -39,6 +39,7 @@ var rows = []row{
 	{"8 stages that sleep 2 s, `-parallelism=8`", []string{"sleep1", "sleep8"}, 1.6, "× one of them", ratio("sleep8", "sleep1")},
 	{"256 MiB of artifacts out, added", []string{"kept", "out"}, 1.5, "× `dd` in the guest", func(s sample) float64 { return (s["out"] - s["kept"] + s["dd"]) / s["dd"] }},
 	{"private memory of an idle machine, 8 at once", []string{"idle"}, 70, "MiB", func(s sample) float64 { return s["idle"] }},
+	{"the floor with the kernel as its package has it", []string{"floor", "packed"}, 0, floorUnit, ratio("packed", "floor")},
 	{"Ambient, the Rust program, the same script", []string{"floor", "rust"}, 0, floorUnit, ratio("rust", "floor")},
 	{"virtme-ng, the same script", []string{"floor", "vng"}, 0, floorUnit, ratio("vng", "floor")},
 }

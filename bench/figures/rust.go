@@ -77,7 +77,7 @@ func (b *bench) prepareRust() error {
 // rustImage makes the image, and what else the program wants.
 func (b *bench) rustImage() error {
 	root := b.dir("rust-root")
-	if err := rustRoot(root, filepath.Join(filepath.Dir(b.kernel), "modules"), filepath.Join(b.rust, "ambient-execute-plan")); err != nil {
+	if err := rustRoot(root, filepath.Join(b.image.dir, "modules"), filepath.Join(b.rust, "ambient-execute-plan")); err != nil {
 		return err
 	}
 	dir := b.dir("rust")
@@ -99,7 +99,7 @@ func (b *bench) rustImage() error {
 	const script = `truncate -s 64M disk.img && mkfs.vfat disk.img && mcopy -i disk.img "$1" ::kernel &&
 mcopy -i disk.img initrd ::initrd && mcopy -i disk.img syslinux.cfg ::syslinux.cfg &&
 syslinux --install disk.img && qemu-img convert -f raw -O qcow2 disk.img disk.qcow2`
-	cmd := exec.Command("sh", "-ec", script, "sh", b.kernel)
+	cmd := exec.Command("sh", "-ec", script, "sh", b.packedKernel())
 	cmd.Dir = dir
 	_, _, err := timed(cmd)
 	return err

@@ -19,8 +19,8 @@ func (b *bench) prepareVng() error {
 	if _, err := exec.LookPath(b.vng); err != nil {
 		return &absentError{"virtme-ng"}
 	}
-	if b.vngKernel() == "" {
-		return &absentError{"the modules of the image's kernel, for virtme-ng"}
+	if _, _, err := timed(exec.Command("depmod", "-b", b.dir("package"), b.image.Release)); err != nil {
+		return err
 	}
 	out, err := b.vngCommand("--verbose").CombinedOutput()
 	if !strings.Contains(string(out), "hello from") {
@@ -29,23 +29,8 @@ func (b *bench) prepareVng() error {
 	return nil
 }
 
-// vngKernel is the kernel that goes with the modules, the same as ours.
-func (b *bench) vngKernel() string {
-	ours, err := os.ReadFile(b.kernel)
-	if err != nil {
-		return ""
-	}
-	kernels, _ := filepath.Glob(filepath.Join(b.modules, "boot", "vmlinuz-*"))
-	for _, path := range kernels {
-		if data, err := os.ReadFile(path); err == nil && string(data) == string(ours) {
-			return path
-		}
-	}
-	return ""
-}
-
 func (b *bench) vngCommand(more ...string) *exec.Cmd {
-	args := []string{"--run", b.vngKernel(), "--disable-kvm", "--cpus", "1", "--memory", "1G", "--exec", helloScript}
+	args := []string{"--run", b.packedKernel(), "--disable-kvm", "--cpus", "1", "--memory", "1G", "--exec", helloScript}
 	cmd := exec.Command(b.vng, append(more, args...)...)
 	cmd.Dir = b.dir("hello")
 	if path, err := exec.LookPath(b.vng); err == nil { // its other programs are beside it
