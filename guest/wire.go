@@ -66,8 +66,8 @@ var Disks = []string{SerialRoot, SerialScratch, SerialSource, SerialSources, Ser
 const EarlyDisks = 6
 
 // ImageTop is the directory of an EROFS disk that has its files. The file systems
-// of early disks are mounted before Ready; what a machine has seen of them, all
-// else in their roots, is the same in every image.
+// of early disks are mounted before Ready, and all that a machine has seen of them
+// by then, their roots, is the same in every image.
 const ImageTop = "tree"
 
 // PlanFile is the name of the runnable plan inside the exec device, CAFile that
@@ -90,7 +90,8 @@ const (
 	DirReceipts  = "/ci/receipts" // of post stages, whose artifacts directory is an input
 )
 
-// PlanDirs are the directories that every plan stage has.
+// PlanDirs are the directories that plan stages have. They are there before Start;
+// those that a plan does not name go then.
 var PlanDirs = []string{DirSource, DirSources, DirDeps, DirCache, DirArtifacts, DirInputs, DirSecrets}
 
 // AgentSocket is where programs in the guest find the host's SSH agent.

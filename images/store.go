@@ -53,7 +53,7 @@ type FileInfo struct {
 	SHA256 string `json:"sha256"`
 }
 
-const infoVersion = 2
+const infoVersion = 1
 
 // Names below an image's directory.
 const (

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ambient-ci/ambient/blockdev"
+	"github.com/ambient-ci/ambient/blockdev/erofs"
 )
 
 // Names in the directory of an image.
@@ -70,6 +71,10 @@ func (s *Store) sound(dir string, f *os.File) *Image {
 	}
 	return &Image{Path: f.Name(), Size: a.Size, lock: f}
 }
+
+// Empty makes an image without files at path, where no file may be. All images have
+// the same root, and a kernel that has mounted this one may read any other.
+func Empty(path string) error { return blockdev.HostError(path, erofs.Empty(path)) }
 
 // draft is an image that is being made. Close it.
 type draft struct {

@@ -111,11 +111,7 @@ func (x *execution) devices(ctx context.Context) error {
 			return err
 		}
 	}
-	for serial, path := range map[string]string{
-		guest.SerialRoot: x.base.root, guest.SerialExec: exec.Path, guest.SerialCache: cache,
-	} {
-		paths[serial] = path
-	}
+	paths[guest.SerialRoot], paths[guest.SerialExec], paths[guest.SerialCache] = x.base.root, exec.Path, cache
 	x.disks = nil
 	for _, serial := range guest.Disks {
 		d := qemuvm.Disk{Serial: serial, Path: paths[serial], ReadOnly: !writable[serial]}

@@ -18,7 +18,6 @@ import (
 
 	"github.com/ambient-ci/ambient/actions"
 	"github.com/ambient-ci/ambient/blockdev"
-	"github.com/ambient-ci/ambient/blockdev/erofs"
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/egress"
 	"github.com/ambient-ci/ambient/home"
@@ -61,7 +60,6 @@ type Runner struct {
 	inputs    *inputs.Store
 	work      string
 	release   func()
-	empty     func() (string, error) // an image without files
 	host      actions.Host
 	machine   machine
 	gate      gate
@@ -89,10 +87,6 @@ func New(opts Options) (*Runner, error) {
 		sources:   map[string]*sourceOnce{},
 	}
 	r.host = hostInfo()
-	r.empty = sync.OnceValues(func() (string, error) {
-		path := filepath.Join(work, "empty.img")
-		return path, blockdev.HostError(path, erofs.Empty(path))
-	})
 	return r, nil
 }
 
@@ -171,6 +165,21 @@ func (p prepared) Start(ctx context.Context) (stages.Execution, error) {
 func (p prepared) Close() error {
 	p.x.release()
 	return nil
+}
+
+// empty is the path of an image without files, which is made at its first use.
+func (r *Runner) empty() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	path := filepath.Join(r.work, "empty.img")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	err := inputs.Empty(path)
+	if err != nil {
+		os.Remove(path)
+	}
+	return path, err
 }
 
 // users turns an error that is the user's to mend into the stage's result.

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/guest"
@@ -67,7 +65,7 @@ func (x *execution) readSecrets(ctx context.Context) error {
 	x.close = append(x.close, func() { device.Close() })
 	for i := range x.disks {
 		if x.disks[i].Serial == guest.SerialSecrets {
-			x.disks[i].Path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), device.Fd())
+			x.disks[i].Path = fdPath(device)
 		}
 	}
 	return nil
@@ -246,11 +244,10 @@ func memoryDevice(name string, files []blockdev.File) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	f, err := memfd(name)
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), name)
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Truncate(deviceSize(int64(len(data))))

@@ -8,15 +8,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ambient-ci/ambient/blockdev"
-	"github.com/ambient-ci/ambient/blockdev/erofs"
 	"github.com/ambient-ci/ambient/egress"
 	"github.com/ambient-ci/ambient/guest"
 	"github.com/ambient-ci/ambient/qemuvm"
@@ -25,9 +21,10 @@ import (
 
 // A machine is saved once its guest is Ready, with placeholders for devices: it
 // has touched none but the root and the scratch disk, whose file is saved too, and
-// knows of some the size. The first machine of a shape is booted to be
-// saved and goes on from there as all later ones do, so that making a template
-// costs a fraction of a second, and the first use is its test.
+// knows of some the size and the root that every image has. The first machine of a
+// shape is booted to be saved (maketemplate.go) and goes on from there as all later
+// ones do, so that making a template costs a fraction of a second, and the first use
+// is its test.
 
 // Limits of what templates may cost.
 const (
@@ -142,8 +139,9 @@ func shape(o qemuvm.Options) qemuvm.Options {
 // templateKey tells the shapes of machines apart. QEMU's command line has all
 // that it can be told: machine, accelerator, processor, memory, CPUs, devices,
 // kernel arguments with the guest program's digest. The files and the size of the
-// writable layer follow.
-func templateKey(o qemuvm.Options, disk int64) (string, error) {
+// writable layer follow, and the image without files, whose root the saved kernel
+// takes to be that of every image.
+func templateKey(o qemuvm.Options, disk int64, empty string) (string, error) {
 	o = shape(o)
 	fields := qemuvm.CommandLine(o)
 	paths := []string{o.Binary, o.Kernel, o.Initrd}
@@ -155,7 +153,11 @@ func templateKey(o qemuvm.Options, disk int64) (string, error) {
 	for _, path := range paths {
 		fields = append(fields, path, templates.Identity(path))
 	}
-	fields = append(fields, fmt.Sprint(guest.ProtocolVersion), fmt.Sprint(disk))
+	root, err := os.ReadFile(empty)
+	if err != nil {
+		return "", err
+	}
+	fields = append(fields, fmt.Sprint(guest.ProtocolVersion), fmt.Sprint(disk), fmt.Sprint(largestEarly), string(root))
 	return templates.Key(fields...)
 }
 
@@ -168,7 +170,11 @@ func (x *execution) fast(ctx context.Context, o qemuvm.Options) error {
 			return fmt.Errorf("the disk %s is larger than %s", d.Serial, size(largestEarly))
 		}
 	}
-	key, err := templateKey(o, x.job.Stage.Limits.Disk)
+	empty, err := x.runner.empty()
+	if err != nil {
+		return err
+	}
+	key, err := templateKey(o, x.job.Stage.Limits.Disk, empty)
 	if err != nil {
 		return err
 	}
@@ -206,132 +212,6 @@ func (x *execution) restored(ctx context.Context, o qemuvm.Options, key string) 
 }
 
 func took(began time.Time) time.Duration { return time.Since(began).Round(time.Millisecond) }
-
-// first makes the template of a key, and starts the machine from it. It leaves
-// no machine and no error when another stage or process has made it.
-func (x *execution) first(ctx context.Context, o qemuvm.Options, key string) error {
-	store := x.runner.templates
-	limited, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("no template within %s", bootLimit))
-	defer cancel()
-	tried := false
-	err := store.Make(limited, key, func(f templates.Files) (string, error) {
-		if err := enoughFor(f.Memory); err != nil {
-			return "", err
-		}
-		tried = true
-		return x.make(limited, o, f)
-	})
-	if err != nil && x.vm != nil { // it works but could not be published
-		x.how += "; the template was not kept: " + brief(err)
-		err = nil
-	}
-	if err != nil && ctx.Err() == nil && tried {
-		store.Refuse(key, brief(err))
-	}
-	if err != nil {
-		return fmt.Errorf("no template could be made: %w", err)
-	}
-	store.Evict(templates.DefaultLimit)
-	return nil
-}
-
-func enoughFor(memory string) error {
-	free, err := blockdev.FreeSpace(filepath.Dir(memory))
-	if err == nil && free < leastForSave {
-		err = fmt.Errorf("%s are free on the disk for templates, less than %s", size(free), size(leastForSave))
-	}
-	return err
-}
-
-// make boots a machine with placeholders, saves it and starts the stage's own
-// machine from it. It gives QEMU's version.
-func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.Files) (string, error) {
-	began := time.Now()
-	memory, err := memoryFile(o.Memory)
-	if err != nil {
-		return "", err
-	}
-	defer memory.Close()
-	blank := shape(o)
-	blank.Name, blank.MemoryFile = o.Name, fdPath(memory)
-	if err := blockdev.MakeScratch(ctx, f.Scratch, x.job.Stage.Limits.Disk); err != nil {
-		return "", err
-	}
-	for i, d := range blank.Disks {
-		switch d.Serial {
-		case guest.SerialRoot:
-			continue
-		case guest.SerialScratch:
-			blank.Disks[i].Path = f.Scratch
-			continue
-		}
-		blank.Disks[i].Path = x.device("template-" + d.Serial)
-		make := blockdev.Empty
-		if i < guest.EarlyDisks {
-			make = earlyPlaceholder
-		}
-		if err := make(blank.Disks[i].Path); err != nil {
-			return "", err
-		}
-	}
-	version, err := saveReady(ctx, blank, f.State)
-	if err == nil {
-		err = blockdev.CopySparse(f.Memory, blank.MemoryFile)
-	}
-	if err != nil {
-		return "", err
-	}
-	booted := took(began)
-	vm, err := x.goOn(ctx, o, f, version)
-	if err != nil {
-		return "", err
-	}
-	x.own(vm, fmt.Sprintf("booted in %s and kept as a template, %s", booted, x.base.accel))
-	return version, nil
-}
-
-// memoryFile is where a machine has its memory while it boots. A page of a file on
-// a disk takes the host several times as long to make: a boot touches 30,000.
-func memoryFile(size int64) (*os.File, error) {
-	fd, err := unix.MemfdCreate("template", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	f := os.NewFile(uintptr(fd), "template")
-	if err := f.Truncate(size >> 20 << 20); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// fdPath is a path by which programs of the same user open a file of this process
-// (proc(5)).
-func fdPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
-
-// earlyPlaceholder makes an image without files on a disk that is larger than any
-// of a run.
-func earlyPlaceholder(path string) error {
-	err := erofs.Empty(path)
-	if err == nil {
-		err = os.Truncate(path, largestEarly)
-	}
-	return blockdev.HostError(path, err)
-}
-
-// saveReady boots a machine and saves it when its guest is ready.
-func saveReady(ctx context.Context, o qemuvm.Options, state string) (string, error) {
-	vm, err := qemuvm.Start(ctx, o)
-	if err != nil {
-		return "", err
-	}
-	defer vm.Close()
-	go io.Copy(io.Discard, vm.Console())
-	if _, err := awaitReady(ctx, vm, bootLimit); err != nil {
-		return "", err
-	}
-	return vm.Version().String(), vm.Save(ctx, state)
-}
 
 // goOn starts a machine from a template and sees that its guest is awake.
 func (x *execution) goOn(ctx context.Context, o qemuvm.Options, f templates.Files, version string) (*qemuvm.VM, error) {

@@ -132,8 +132,10 @@ func (d *disks) path(serial string) (string, error) {
 			return d.paths[serial], nil
 		}
 	}
-	return "", errors.New("the machine has no disk " + serial)
+	return "", fmt.Errorf("%w %s", errNoDisk, serial)
 }
+
+var errNoDisk = errors.New("the machine has no disk")
 
 // candidates lists the disks, first the one that has the serial by the order
 // that they should have.
@@ -199,9 +201,14 @@ func (d *disks) system() (root, scratch string, err error) {
 	}
 	early := map[string]string{guest.SerialRoot: root}
 	for _, serial := range guest.Disks[1:guest.EarlyDisks] {
-		if path, err := d.path(serial); err == nil { // a machine that only shows that it boots has none
-			early[serial] = path
+		path, err := d.path(serial)
+		if errors.Is(err, errNoDisk) { // a machine that only shows that it boots has none
+			continue
 		}
+		if err != nil {
+			return "", "", err
+		}
+		early[serial] = path
 	}
 	d.paths = early
 	d.all = lateDevices()
@@ -217,21 +224,24 @@ func (d *disks) system() (root, scratch string, err error) {
 }
 
 // mountEarly mounts the file systems of the early disks. A disk that has none
-// stays as it is: some have an archive.
-func (d *disks) mountEarly(at layersDir) error {
+// stays as it is: an archive can be unpacked. What fails is an error of the input,
+// should it be wanted.
+func (d *disks) mountEarly(at layersDir) {
 	for _, serial := range guest.Disks[2:guest.EarlyDisks] {
 		path := d.paths[serial]
-		if path == "" || !isImage(path) {
+		if path == "" {
+			at.failed[serial] = fmt.Errorf("%w %s", errNoDisk, serial)
 			continue
 		}
-		if err := at.mount(serial, path); err != nil {
-			return err
+		err := isImage(path)
+		if err == nil {
+			err = at.mount(serial, path)
 		}
-		if err := forget(path); err != nil {
-			return err
+		if err == nil {
+			err = forget(path)
 		}
+		at.failed[serial] = err
 	}
-	return nil
 }
 
 // forget drops what is cached of a disk (BLKFLSBUF of linux/fs.h), which may be
@@ -241,17 +251,19 @@ func forget(path string) error {
 	return withFile(atCwd, path, syscall.O_RDONLY, func(fd int) error { return ioctl(uintptr(fd), flushBuffers, nil) })
 }
 
-// isImage reports whether a disk has an EROFS superblock (the kernel's
-// fs/erofs/erofs_fs.h).
-func isImage(path string) bool {
+// isImage says why a disk has no EROFS superblock (the kernel's
+// fs/erofs/erofs_fs.h), nil if it has one.
+func isImage(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return err
 	}
 	defer f.Close()
 	var magic [4]byte
-	_, err = f.ReadAt(magic[:], 1024)
-	return err == nil && binary.LittleEndian.Uint32(magic[:]) == 0xE0F5E1E2
+	if _, err = f.ReadAt(magic[:], 1024); err == nil && binary.LittleEndian.Uint32(magic[:]) != 0xE0F5E1E2 {
+		err = errors.New("it is no file system image")
+	}
+	return err
 }
 
 // among reports whether a bound device is one of the disks.

@@ -55,6 +55,7 @@ func (c *control) send(m guest.Message) {
 
 // listen takes the host's messages until the host is gone.
 func (c *control) listen() {
+	guest.Warm() // here, so that this goroutine's stack has grown as well
 	started := false
 	for empty := 0; ; {
 		m, err := guest.ReadMessage(c.port)

@@ -2,8 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"syscall"
 	"unsafe"
 
@@ -52,11 +50,9 @@ func addEntropy(seed []byte) error {
 }
 
 // identityFiles are made while the machine boots, whatever the image has there,
-// so that they only have to be filled later. They are links to files in memory:
-// what a stage needs at its start is not worth a disk.
+// so that they only have to be filled later. They have an empty line: a file that
+// has its place on the disk is written to in half the time of one that has none.
 var identityFiles = []string{hostnameFile, hostsFile, machineIDFile, resolverFile}
-
-const identityDir = scriptDir + "/etc"
 
 const (
 	hostnameFile  = "/etc/hostname"
@@ -66,15 +62,8 @@ const (
 )
 
 func makeIdentityFiles() error {
-	if err := os.MkdirAll(identityDir, 0o755); err != nil {
-		return err
-	}
 	for _, path := range identityFiles {
-		file := filepath.Join(identityDir, filepath.Base(path))
-		if err := os.WriteFile(file, nil, 0o644); err != nil {
-			return err
-		}
-		if err := replace(path, func() error { return os.Symlink(file, path) }); err != nil {
+		if err := replaceFile(path, []byte("\n")); err != nil {
 			return err
 		}
 	}
@@ -102,7 +91,5 @@ func setNames(s *guest.Start) error {
 	return fill(machineIDFile, s.MachineID+"\n")
 }
 
-// fill writes the content of an empty file.
-func fill(path, text string) error {
-	return writeAt(atCwd, filepath.Join(identityDir, filepath.Base(path)), text)
-}
+// fill writes the content of a file that has an empty line.
+func fill(path, text string) error { return writeAt(atCwd, path, text) }

@@ -145,9 +145,7 @@ func (m *machine) layers() error {
 	if err := errors.Join(enterNewRoot(), makeDirs(), makeIdentityFiles(), loopback()); err != nil {
 		return err
 	}
-	if err := m.disks.mountEarly(m.inputs); err != nil {
-		return err
-	}
+	m.disks.mountEarly(m.inputs)
 	if m.group, err = makeCgroup(); err != nil {
 		return fmt.Errorf("control group: %w", err)
 	}

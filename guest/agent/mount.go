@@ -70,7 +70,7 @@ func mountNewRoot(device string) error {
 		return err
 	}
 	dirs := []string{"upper", "work"}
-	for _, serial := range guest.Disks[:guest.EarlyDisks] {
+	for _, serial := range guest.Disks[2:guest.EarlyDisks] {
 		for _, d := range layerDirs {
 			dirs = append(dirs, "inputs/"+serial+"/"+d)
 		}
@@ -153,14 +153,17 @@ func makeLinks(links [][2]string) error {
 // layersDir is a directory of the writable layer, with a directory for each disk
 // that may be mounted. It can still be reached once the initramfs is covered, and
 // by nobody else.
-type layersDir struct{ fd int }
+type layersDir struct {
+	fd     int
+	failed map[string]error // why a disk is not mounted, by serial
+}
 
 // layerDirs are in each of these directories.
 var layerDirs = []string{"lower", "upper", "work", "merged"}
 
 func openLayers() (layersDir, error) {
 	fd, err := syscall.Open(scratchDir+"/inputs", syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
-	return layersDir{fd}, err
+	return layersDir{fd, map[string]error{}}, err
 }
 
 // mount mounts the image on the disk with a serial, which is at device, and above
@@ -184,6 +187,9 @@ func (l layersDir) base(serial string) string {
 // show makes the files of an image that is mounted appear at dir: as they are, or
 // so that the stage may change them.
 func (l layersDir) show(serial, dir string, readOnly bool) error {
+	if err := l.failed[serial]; err != nil {
+		return fmt.Errorf("%s: %w", serial, err)
+	}
 	layer := "/merged/"
 	if readOnly {
 		layer = "/lower/"

@@ -186,16 +186,11 @@ func resolver(servers []string) error {
 // replaceFile makes path a plain file, whatever the image has there: it may be
 // a link to nowhere.
 func replaceFile(path string, content []byte) error {
-	return replace(path, func() error { return os.WriteFile(path, content, 0o644) })
-}
-
-// replace makes something at path, whatever is there.
-func replace(path string, make func() error) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	return make()
+	return os.WriteFile(path, content, 0o644)
 }

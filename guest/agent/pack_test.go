@@ -255,6 +255,49 @@ func TestPackEmpty(t *testing.T) {
 }
 
 // An output that is also an input is packed only when something in it changed.
+// A stage without a cache leaves nothing to keep, unless it made something.
+func TestPackNothingGiven(t *testing.T) {
+	for _, made := range []bool{false, true} {
+		h := newHost(t, guest.Plan{
+			Inputs:  []guest.Input{{Dir: guest.DirCache, Optional: true}},
+			Outputs: []guest.Output{{Name: "cache", Dir: guest.DirCache, Serial: "out", Limit: 1 << 20}},
+		})
+		if err := h.unpackAll(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		h.give("out", make([]byte, 64<<10))
+		if made {
+			if err := os.WriteFile(h.path(guest.DirCache)+"/f", []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := h.packAll()[0]; got.Unchanged == made || (got.Bytes > 0) != made || got.Error != "" {
+			t.Errorf("made %v: %+v", made, got)
+		}
+	}
+}
+
+// Directories that a plan does not name are not there: what a stage put into them
+// would be lost.
+func TestDirectoriesOfOtherPhases(t *testing.T) {
+	h := newHost(t, guest.Plan{Inputs: []guest.Input{{Dir: guest.DirInputs}},
+		Outputs: []guest.Output{{Name: "deps", Dir: guest.DirDeps, Serial: "out", Limit: 1 << 20}}})
+	for _, dir := range guest.PlanDirs {
+		if err := os.MkdirAll(h.path(dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.unpackAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{guest.DirSource: true, guest.DirInputs: true, guest.DirDeps: true}
+	for _, dir := range guest.PlanDirs {
+		if _, err := os.Stat(h.path(dir)); (err == nil) != want[dir] {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+}
+
 func TestPackUnchanged(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
 		"":        func(string) error { return nil },

@@ -45,7 +45,7 @@ func TestParsePlanRefuses(t *testing.T) {
 		step(`{"fetch":{"path":"x"}}`): "not absolute",
 		step(`{"exec":{"argv":["x"],"script":"y"}}`):                       "arguments or a script",
 		step(`{"exec":{"script":"y"},"write":{"path":"/x"}}`):              "2 kinds",
-		`{"version":4,"actions":[{"steps":[]},{"name":"n","steps":[{}]}]}`: "action 1 (n)",
+		`{"version":5,"actions":[{"steps":[]},{"name":"n","steps":[{}]}]}`: "action 1 (n)",
 	}
 	for text, want := range tests {
 		var data []byte
@@ -58,7 +58,7 @@ func TestParsePlanRefuses(t *testing.T) {
 	}
 }
 
-func step(s string) string { return `{"version":4,"actions":[{"steps":[` + s + `]}]}` }
+func step(s string) string { return `{"version":5,"actions":[{"steps":[` + s + `]}]}` }
 
 func TestWrite(t *testing.T) {
 	h := newHost(t, guest.Plan{})
@@ -126,6 +126,9 @@ func TestCounter(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	g.attr()
+	if got := g.events(); got != (events{}) {
+		t.Errorf("without files: %+v", got)
+	}
 	os.WriteFile(filepath.Join(dir, "memory.events"), []byte("low 0\noom 3\noom_kill 2\noom_group_kill 9\n"), 0o600)
 	os.WriteFile(filepath.Join(dir, "pids.events"), []byte("max 5\n"), 0o600)
 	if got := g.events(); got != (events{oomKills: 2, pidsMax: 5}) {

@@ -40,7 +40,10 @@ const atCwd = -100 // AT_FDCWD of openat(2)
 // directory with that descriptor.
 func writeAt(dir int, name, text string) error {
 	return withFile(dir, name, syscall.O_WRONLY, func(fd int) error {
-		_, err := syscall.Write(fd, []byte(text))
+		n, err := syscall.Write(fd, []byte(text))
+		if err == nil && n != len(text) {
+			err = syscall.ENOSPC
+		}
 		return err
 	})
 }

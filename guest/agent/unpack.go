@@ -21,6 +21,7 @@ const deviceBuffer = 1 << 20 // bytes read or written at once
 
 // unpackAll unpacks every input of the plan.
 func (w *worker) unpackAll(ctx context.Context) error {
+	w.removeOthers()
 	for _, in := range w.plan.Inputs {
 		if ctx.Err() != nil {
 			return nil // runActions sees it too
@@ -35,6 +36,23 @@ func (w *worker) unpackAll(ctx context.Context) error {
 		}
 	}
 	return w.readEnvFiles()
+}
+
+// removeOthers removes the directories that are there for other phases: what is
+// put into them would be lost without a word.
+func (w *worker) removeOthers() {
+	named := map[string]bool{}
+	for _, in := range w.plan.Inputs {
+		named[in.Dir] = true
+	}
+	for _, out := range w.plan.Outputs {
+		named[out.Dir] = true
+	}
+	for _, dir := range guest.PlanDirs {
+		if !named[dir] && dir != guest.DirSource { // where actions start
+			_ = os.Remove(w.path(dir))
+		}
+	}
 }
 
 // readEnvFiles takes the variables whose values came as files.

@@ -8,7 +8,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 )
@@ -60,7 +63,7 @@ func load(ctx context.Context, built fs.FS, arch, cacheDir string) (Program, err
 	if arch != "amd64" && arch != "arm64" {
 		return Program{}, fmt.Errorf("there is no guest program for %q machines, only for amd64 and arm64", arch)
 	}
-	p, ok, err := find(built, arch, cacheDir)
+	p, ok, err := embedded(built, arch)
 	if err != nil || ok {
 		return p, err
 	}
@@ -72,20 +75,52 @@ func load(ctx context.Context, built fs.FS, arch, cacheDir string) (Program, err
 }
 
 func find(built fs.FS, arch, cacheDir string) (p Program, ok bool, err error) {
-	name := "bin/ambient-guest-" + arch
-	sum, err := fs.ReadFile(built, name+".sha256") // by `make build`, with the program
-	if err == nil {
-		sum := "sha256:" + strings.TrimSpace(string(sum))
-		return Program{sum, func(context.Context) ([]byte, error) { return fs.ReadFile(built, name) }}, true, nil
+	if p, ok, err = embedded(built, arch); err != nil || ok {
+		return p, ok, err
 	}
 	path, _, err := cachePath(arch, cacheDir)
 	if err != nil {
 		return Program{}, false, err
 	}
-	if sum = keptDigest(path); sum == nil {
+	sum := keptDigest(path)
+	if sum == nil {
 		return Program{}, false, nil
 	}
 	return Program{fmt.Sprintf("sha256:%x", sum), func(ctx context.Context) ([]byte, error) { return cached(ctx, arch, cacheDir) }}, true, nil
+}
+
+// stampedBytes is how much of a program its stamp also has a digest of, which
+// tells programs apart: Go's build ID is in it.
+const stampedBytes = 4096
+
+// embedded finds the program that was there when ambient was built. Reading and
+// hashing it takes longer than a plan of one stage, so `make build` puts a stamp
+// beside it: the digest of the program and that of its start. A stamp that is not
+// of this program is as good as none.
+func embedded(built fs.FS, arch string) (p Program, ok bool, err error) {
+	name := "bin/ambient-guest-" + arch
+	f, err := built.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Program{}, false, nil
+	}
+	if err != nil {
+		return Program{}, false, err
+	}
+	defer f.Close()
+	stamp, _ := fs.ReadFile(built, name+".stamp")
+	start, err := io.ReadAll(io.LimitReader(f, stampedBytes))
+	if err != nil {
+		return Program{}, false, err
+	}
+	whole, rest, _ := strings.Cut(string(stamp), "\n")
+	if len(whole) == hex.EncodedLen(sha256.Size) && strings.TrimSpace(rest) == fmt.Sprintf("%x", sha256.Sum256(start)) {
+		return Program{"sha256:" + whole, func(context.Context) ([]byte, error) { return fs.ReadFile(built, name) }}, true, nil
+	}
+	data, err := fs.ReadFile(built, name)
+	if err != nil {
+		return Program{}, false, err
+	}
+	return Of(data), true, nil
 }
 
 // ToolchainError says that ambient carries no guest program and the machine has

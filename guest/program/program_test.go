@@ -22,14 +22,21 @@ import (
 func TestLoadEmbedded(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cache")
 	sum := fmt.Sprintf("%x", sha256.Sum256([]byte("program")))
-	files := fstest.MapFS{"bin/ambient-guest-arm64": {Data: []byte("program")}, "bin/ambient-guest-arm64.sha256": {Data: []byte(sum + "\n")}}
+	files := fstest.MapFS{"bin/ambient-guest-arm64": {Data: []byte("program")}, "bin/ambient-guest-arm64.stamp": {Data: []byte(sum + "\n" + sum + "\n")}}
 	p, err := load(context.Background(), files, "arm64", dir)
 	if err != nil || string(data(t, p)) != "program" || p.Digest != "sha256:"+sum {
 		t.Fatalf("%s %v", p.Digest, err)
 	}
-	files["bin/ambient-guest-arm64"].Data = []byte("another")
+	other := []byte("another")
+	files["bin/ambient-guest-arm64"].Data = other
 	if data, err := p.Data(context.Background()); err == nil || data != nil {
 		t.Errorf("a program that its digest is not of: %q, %v", data, err)
+	}
+	for name, stamp := range map[string]string{"of the last program": sum + "\n" + sum + "\n", "empty": "", "cut off": sum[:10]} {
+		files["bin/ambient-guest-arm64.stamp"].Data = []byte(stamp)
+		if p, err := load(context.Background(), files, "arm64", dir); err != nil || p.Digest != digest(other) {
+			t.Errorf("a stamp that is %s: %s, %v", name, p.Digest, err)
+		}
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a cache was made that nobody needed: %v", err)
@@ -110,9 +117,22 @@ func rebuildsDamaged(t *testing.T, dir string, want Program) {
 	if len(kept) != 1 {
 		t.Fatalf("kept: %v", kept)
 	}
-	if err := os.Truncate(kept[0], 1000); err != nil {
-		t.Fatal(err)
+	for _, damage := range []func(f *os.File) error{
+		func(f *os.File) error { return f.Truncate(1000) },
+		func(f *os.File) error { _, err := f.WriteAt([]byte("the digest of another program"), 0); return err },
+	} {
+		f, err := os.OpenFile(kept[0], os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(damage(f), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		rebuildsOne(t, dir, want)
 	}
+}
+
+func rebuildsOne(t *testing.T, dir string, want Program) {
 	p, err := load(context.Background(), fstest.MapFS{}, runtime.GOARCH, dir)
 	if err != nil || p.Digest != want.Digest || !bytes.Equal(data(t, p), data(t, want)) {
 		t.Fatalf("%s, want %s: %v", p.Digest, want.Digest, err)
@@ -225,7 +245,7 @@ func TestBuiltIsCurrent(t *testing.T) {
 			continue
 		}
 		if p, ok, err := Find(arch, t.TempDir()); err != nil || !ok || p.Digest != digest(data) {
-			t.Errorf("bin/ambient-guest-%s.sha256 is not of the program beside it: run `make clean build` (%v)", arch, err)
+			t.Errorf("bin/ambient-guest-%s.stamp is not of the program beside it: run `make clean build` (%v)", arch, err)
 		}
 		out := filepath.Join(t.TempDir(), "guest")
 		cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, module+"/cmd/ambient-guest")...)

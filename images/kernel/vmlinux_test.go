@@ -9,7 +9,6 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
 )
 
 // elfWithNote is the smallest ELF file with a note of Xen's.
@@ -64,8 +63,6 @@ func squeezed(t testing.TB, how string, data []byte) []byte {
 		w = l
 	case "zstd":
 		w, err = zstd.NewWriter(&out)
-	case "xz":
-		w, err = xz.NewWriter(&out)
 	case "gzip":
 		w = gzip.NewWriter(&out)
 	}
@@ -86,7 +83,7 @@ func squeezed(t testing.TB, how string, data []byte) []byte {
 
 func TestVmlinux(t *testing.T) {
 	want := elfWithNote(pvhNote)
-	for _, how := range []string{"lz4", "zstd", "xz", "gzip"} {
+	for _, how := range []string{"lz4", "zstd", "gzip"} {
 		got, err := vmlinux(bzImage(squeezed(t, how, want)))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: %d bytes of %d, %v", how, len(got), len(want), err)
@@ -101,7 +98,7 @@ func TestVmlinuxIsNotUsed(t *testing.T) {
 	long := bytes.Clone(good)
 	binary.LittleEndian.PutUint32(long[payloadLength:], 1<<31)
 	for name, image := range map[string][]byte{
-		"no entry": bzImage(squeezed(t, "lz4", elfWithNote(17))), "no ELF": bzImage(squeezed(t, "xz", []byte("text"))),
+		"no entry": bzImage(squeezed(t, "lz4", elfWithNote(17))), "no ELF": bzImage(squeezed(t, "zstd", []byte("text"))), "short": bzImage(binary.LittleEndian.AppendUint32(bytes.Clone(squeezed(t, "lz4", elfWithNote(pvhNote)))[:len(squeezed(t, "lz4", elfWithNote(pvhNote)))-4], 1)),
 		"not known": bzImage([]byte("\x5d\x00\x00 lzma")), "old": old, "long": long, "cut": good[:600], "empty": nil, "text": []byte("kernel"),
 	} {
 		if got, err := vmlinux(image); err == nil {
@@ -110,13 +107,14 @@ func TestVmlinuxIsNotUsed(t *testing.T) {
 	}
 }
 
+// Whatever an image has in it, it is read within bounds.
 func FuzzVmlinux(f *testing.F) {
-	for _, how := range []string{"lz4", "zstd", "xz", "gzip"} {
+	for _, how := range []string{"lz4", "zstd", "gzip"} {
 		f.Add(bzImage(squeezed(f, how, elfWithNote(pvhNote))))
 	}
 	f.Fuzz(func(t *testing.T, image []byte) {
-		if got, err := vmlinux(image); err == nil && checkPVH(got) != nil {
-			t.Errorf("a kernel that QEMU can not start")
+		if got, err := vmlinux(image); err == nil && !bytes.HasPrefix(got, []byte("\x7fELF")) {
+			t.Errorf("a kernel that begins with %q", got[:min(4, len(got))])
 		}
 	})
 }
