@@ -5,6 +5,7 @@ package images
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"errors"
 	"os"
 	"os/exec"
@@ -46,9 +47,9 @@ func unpacked(t *testing.T, img *Image) string {
 
 func TestVMImageBuiltIn(t *testing.T) {
 	_, img := realImage(t, Spec{Arch: "amd64"})
-	kernel, err := os.ReadFile(img.Kernel)
-	if err != nil || len(kernel) < 1<<20 || !bytes.Equal(kernel[0x202:0x206], []byte("HdrS")) {
-		t.Errorf("%d bytes that are no x86 kernel, %v", len(kernel), err)
+	kernel, err := elf.Open(img.Kernel) // no longer packed as Debian has it
+	if err != nil || kernel.Machine != elf.EM_X86_64 {
+		t.Errorf("no x86 kernel: %+v, %v", kernel, err)
 	}
 	var modules []string
 	for _, m := range img.Modules {
