@@ -84,8 +84,11 @@ type candidate struct {
 // emulation, and without it does not. A processor whose string instructions are
 // fast with single bytes (ERMS, FSRM) makes kernel and libc copy and clear memory
 // that way, and emulated, each byte takes as long as eight bytes would: without
-// them, writing to a file in memory takes a third of the time.
-const tcgCPU = "max,cx16=off,erms=off,fsrm=off"
+// them, writing to a file in memory takes a third of the time. Five levels of page
+// tables, a switch around each access to a program's memory (SMAP: the program is
+// root of the machine anyway) and registers that hardly anything uses (MPX, PKU)
+// are work that real processors do on the side: 5% of a short stage.
+const tcgCPU = "max,cx16=off,erms=off,fsrm=off,la57=off,smap=off,mpx=off,pku=off"
 
 // Some nested hypervisors offer IA32_ARCH_CAPABILITIES and refuse to set it:
 // QEMU then aborts, hence the second.

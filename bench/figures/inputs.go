@@ -30,9 +30,10 @@ project "bench" {
 	"sleep1": stage("sleep 2", ""),
 	"sleep8": stages(8, "sleep 2"),
 	"idle":   stages(8, "sleep 6"),
-	// kept runs dd as well, whose time is known and added again.
-	"kept": stage(makeFile+`mv /tmp/file /var/file`+"\n"+ddScript, bigLimits),
-	"out":  stage(makeFile+`mv /tmp/file $AMBIENT_ARTIFACTS/file`, bigLimits),
+	// kept runs dd as well, whose time is known and added again. Both make the file
+	// where it stays, on the same file system.
+	"kept": stage("        dir=/ci/kept\n"+makeFile+ddScript, bigLimits),
+	"out":  stage("        dir=$AMBIENT_ARTIFACTS\n"+makeFile, bigLimits),
 }
 
 // stage is a project of one stage.
@@ -57,11 +58,12 @@ const bigLimits = `    limits {
     }
 `
 
-// makeFile makes 256 MiB that are not zero.
-const makeFile = `        head -c 1048576 /dev/urandom > /tmp/part
+// makeFile makes 256 MiB that are not zero in $dir.
+const makeFile = `        mkdir -p $dir
+        head -c 1048576 /dev/urandom > /tmp/part
         i=0
-        while [ $i -lt 256 ]; do cat /tmp/part; i=$((i + 1)); done > /tmp/file
-        `
+        while [ $i -lt 256 ]; do cat /tmp/part; i=$((i + 1)); done > $dir/file
+`
 
 // ddScript writes 256 MiB to a raw device of the machine and prints how long that
 // took. The device is given to its driver by hand, as no stage needs it so early,
