@@ -101,6 +101,7 @@ func TestLineWriterTime(t *testing.T) {
 func TestLineWriterConcurrent(t *testing.T) {
 	var log lineLog
 	w := NewLineWriter(&log, linesID, 4)
+	w.Write(time.Now(), 3, "system", []byte("\n")) // else the first word of each action ends the lines before it
 	var all sync.WaitGroup
 	for action := range 4 {
 		all.Go(func() {
