@@ -76,6 +76,7 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 			continue
 		}
 		blank.Disks[i].Path = x.device("template-" + d.Serial)
+		defer os.Remove(blank.Disks[i].Path) // who reads all files should not meet one of 1 TiB
 		make := blockdev.Empty
 		if i < guest.EarlyDisks {
 			make = earlyPlaceholder

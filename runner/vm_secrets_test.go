@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/internal/sshdtest"
@@ -302,12 +303,14 @@ func searchFiles(dir, below string, text []byte) (found string) {
 			return "the stage never said that it can be searched"
 		}
 	}
+	if control := filepath.Join(dir, "control"); !planted(control, text) || !inFile(control, text) {
+		return "a text that is there was not found"
+	}
 	files := 0
 	filepath.WalkDir(below, func(path string, d os.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
-			data, _ := os.ReadFile(path)
 			files++
-			if bytes.Contains(data, text) {
+			if inFile(path, text) {
 				found = "the value is in " + path
 			}
 		}
@@ -317,6 +320,40 @@ func searchFiles(dir, below string, text []byte) (found string) {
 		return fmt.Sprintf("only %d files were searched", files)
 	}
 	return found
+}
+
+// planted puts a text far into a sparse file.
+func planted(path string, text []byte) bool {
+	f, err := os.Create(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = f.WriteAt(text, largestEarly)
+	return err == nil
+}
+
+// inFile looks for a text in what a sparse file has of data (lseek(2)). A file
+// that is gone has nothing.
+func inFile(path string, text []byte) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	for end := int64(0); ; {
+		begin, err := f.Seek(end, unix.SEEK_DATA)
+		if err != nil {
+			return false
+		}
+		if end, err = f.Seek(begin, unix.SEEK_HOLE); err != nil {
+			return false
+		}
+		data, _ := io.ReadAll(io.NewSectionReader(f, begin, end-begin))
+		if bytes.Contains(data, text) {
+			return true
+		}
+	}
 }
 
 // A secret that can not be read errs before a machine starts.
