@@ -53,7 +53,7 @@ func parse() (o options, err error) {
 	flag.StringVar(&o.program, "program", "bin/ambient", "the program to measure")
 	flag.StringVar(&o.write, "write", "", "a document to put the table into")
 	flag.StringVar(&only, "only", "", "measure only the rows that match this expression")
-	flag.StringVar(&o.rust, "rust", filepath.Join(user, ".cargo/bin"), "directory with ambient and ambient-execute-plan of `cargo install ambient-ci`")
+	flag.StringVar(&o.rust, "rust", filepath.Join(user, ".cargo/bin"), "directory of `cargo install ambient-ci virtiofsd`")
 	flag.StringVar(&o.vng, "vng", "vng", "the program vng of virtme-ng")
 	flag.Parse()
 	if o.rounds < 1 || flag.NArg() > 0 {

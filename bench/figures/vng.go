@@ -19,6 +19,9 @@ func (b *bench) prepareVng() error {
 	if _, err := exec.LookPath(b.vng); err != nil {
 		return &absentError{"virtme-ng"}
 	}
+	if b.virtiofsd() == "" {
+		return &absentError{"cargo install virtiofsd"}
+	}
 	if _, _, err := timed(exec.Command("depmod", "-b", b.dir("package"), b.image.Release)); err != nil {
 		return err
 	}
@@ -34,9 +37,21 @@ func (b *bench) vngCommand(more ...string) *exec.Cmd {
 	cmd := exec.Command(b.vng, append(more, args...)...)
 	cmd.Dir = b.dir("hello")
 	if path, err := exec.LookPath(b.vng); err == nil { // its other programs are beside it
-		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(path)+":"+os.Getenv("PATH"))
+		cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(path)+":"+filepath.Dir(b.virtiofsd())+":"+os.Getenv("PATH"))
 	}
 	return cmd
+}
+
+// virtiofsd is the program of that name in Rust, or empty. virtme-ng can not use the
+// one in C that QEMU 7 came with, but takes it when it runs as root and finds no
+// other; its root does not mount then.
+func (b *bench) virtiofsd() string {
+	for _, name := range []string{filepath.Join(b.rust, "virtiofsd"), "virtiofsd", "/usr/libexec/virtiofsd"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // vngRun is one run, from exec to exit. The kernel has its ports in a module that
