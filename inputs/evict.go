@@ -2,6 +2,9 @@ package inputs
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,11 +39,11 @@ type Usage struct {
 	Bytes int64 // on the disk
 }
 
-// kept is a directory of the store.
-type kept struct {
-	path  string
-	used  time.Time
-	bytes int64
+// Kept is an image, or a draft of one, that the store has.
+type Kept struct {
+	Dir   string // of its files
+	Used  time.Time
+	Bytes int64 // on the disk
 }
 
 // settled is how old a draft without a lock must be to be taken for one that a
@@ -52,7 +55,7 @@ func (s *Store) Usage() Usage {
 	var u Usage
 	for _, k := range s.list() {
 		u.Count++
-		u.Bytes += k.bytes
+		u.Bytes += k.Bytes
 	}
 	return u
 }
@@ -64,35 +67,55 @@ func (s *Store) Usage() Usage {
 func (s *Store) Evict(l Limits) Usage {
 	l = l.withDefaults()
 	all := s.list()
-	slices.SortFunc(all, func(a, b kept) int { return b.used.Compare(a.used) }) // newest first
+	slices.SortFunc(all, func(a, b Kept) int { return b.Used.Compare(a.Used) }) // newest first
 	var left, removed Usage
 	for _, k := range all {
 		left.Count++
-		left.Bytes += k.bytes
-		draft := strings.HasPrefix(filepath.Base(k.path), tempPrefix)
-		stale := filepath.Dir(k.path) != s.dir || draft
-		over := left.Count > l.Count || left.Bytes > l.Bytes || time.Since(k.used) > l.Age
-		if !(stale && time.Since(k.used) > settled) && (draft || !over) || !s.remove(k.path) {
+		left.Bytes += k.Bytes
+		draft := strings.HasPrefix(filepath.Base(k.Dir), tempPrefix)
+		stale := filepath.Dir(k.Dir) != s.dir || draft
+		over := left.Count > l.Count || left.Bytes > l.Bytes || time.Since(k.Used) > l.Age
+		if !(stale && time.Since(k.Used) > settled) && (draft || !over) || !s.remove(k.Dir) {
 			continue
 		}
 		left.Count--
-		left.Bytes -= k.bytes
+		left.Bytes -= k.Bytes
 		removed.Count++
-		removed.Bytes += k.bytes
+		removed.Bytes += k.Bytes
 	}
 	s.tidy()
 	return removed
 }
 
+// Sweep removes what no run can use any more: images of earlier boots, and drafts
+// of processes that are gone.
+func (s *Store) Sweep() {
+	s.Evict(Limits{Bytes: math.MaxInt64, Count: math.MaxInt, Age: math.MaxInt64})
+}
+
+// List gives the images that runs can use, in no order.
+func (s *Store) List() []Kept {
+	return slices.DeleteFunc(s.list(), func(k Kept) bool {
+		_, err := hex.DecodeString(k.Key())
+		return filepath.Dir(k.Dir) != s.dir || err != nil || len(k.Key()) != 2*sha256.Size
+	})
+}
+
+// Key tells an image from others: 64 hexadecimal digits.
+func (k Kept) Key() string { return filepath.Base(k.Dir) }
+
+// Discard removes an image unless it is in use. It reports whether it did.
+func (s *Store) Discard(k Kept) bool { return s.remove(k.Dir) }
+
 // list returns images and drafts of every boot.
-func (s *Store) list() []kept {
-	var all []kept
+func (s *Store) list() []Kept {
+	var all []Kept
 	for _, dir := range s.entries() {
 		info, err := os.Lstat(dir)
 		if err != nil || !info.IsDir() {
 			continue
 		}
-		all = append(all, kept{path: dir, used: info.ModTime(), bytes: diskUsage(dir)})
+		all = append(all, Kept{Dir: dir, Used: info.ModTime(), Bytes: diskUsage(dir)})
 	}
 	return all
 }

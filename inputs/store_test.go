@@ -95,6 +95,36 @@ func TestEvict(t *testing.T) {
 }
 
 // Processes that make, use and remove the same images do not hinder each other.
+func TestDiscard(t *testing.T) {
+	s, h := newStore(t)
+	dir := t.TempDir()
+	write(t, dir, map[string]string{"a": "one"})
+	img := must[*Image](t)(s.Trees(t.Context(), Placed{Tree: scan(t, dir)}))
+	for _, stray := range []string{tempPrefix + "1", "stray", lastPrefix + "1"} {
+		os.Mkdir(filepath.Join(s.dir, stray), 0o700)
+	}
+	earlier := filepath.Join(h.Inputs(), "earlier", filepath.Base(filepath.Dir(img.Path)))
+	os.MkdirAll(earlier, 0o700)
+	past := time.Now().Add(-time.Hour)
+	os.Chtimes(earlier, past, past)
+
+	all := s.List()
+	if len(all) != 1 || all[0].Dir != filepath.Dir(img.Path) || all[0].Bytes < 8192 || time.Since(all[0].Used) > time.Minute {
+		t.Fatalf("got %+v", all)
+	}
+	s.Sweep()
+	if _, err := os.Stat(earlier); err == nil {
+		t.Error("an image of an earlier boot was left")
+	}
+	if s.Discard(all[0]) || len(s.List()) != 1 {
+		t.Error("an image in use was discarded")
+	}
+	img.Close()
+	if !s.Discard(all[0]) || len(s.List()) != 0 {
+		t.Error("it was not discarded")
+	}
+}
+
 func TestManyAtOnce(t *testing.T) {
 	_, h := newStore(t)
 	dir := t.TempDir()

@@ -52,6 +52,7 @@ func newKeeper(h *home.Home, opts gcOptions, now time.Time) (*keeper, error) {
 	if err := k.results(); err != nil {
 		return nil, err
 	}
+	k.inputs()
 	k.templates()
 	k.images()
 	k.downloads()
@@ -107,20 +108,32 @@ func (k *keeper) results() error {
 	return err
 }
 
+func (k *keeper) inputs() {
+	store := inputs.Open(k.home)
+	for _, i := range store.List() {
+		k.add(&kept{kind: "input", name: i.Key()[:12], used: i.Used, remove: unlessUsed(func() bool { return store.Discard(i) })}, i.Dir)
+	}
+}
+
 func (k *keeper) templates() {
 	store := templates.Open(k.home)
 	for _, t := range store.List() {
-		k.add(&kept{kind: "template", name: t.Key[:12], used: t.Used, remove: func() error {
-			if !store.Discard(t.Key) {
-				return errInUse
-			}
-			return nil
-		}}, store.Dir(t))
+		k.add(&kept{kind: "template", name: t.Key[:12], used: t.Used, remove: unlessUsed(func() bool { return store.Discard(t.Key) })}, store.Dir(t))
 	}
 }
 
 // errInUse says that a thing stays because it is in use.
 var errInUse = errors.New("in use")
+
+// unlessUsed is the removal of what stays while it is in use.
+func unlessUsed(discard func() bool) func() error {
+	return func() error {
+		if !discard() {
+			return errInUse
+		}
+		return nil
+	}
+}
 
 func (k *keeper) images() {
 	store := images.Open(k.home)
@@ -159,7 +172,7 @@ func (k *keeper) clean() (removed []*kept, err error) {
 		}
 	}
 	if !k.opts.dry {
-		inputs.Open(k.home).Evict(inputs.Limits{Age: max(k.opts.older, 1)})
+		inputs.Open(k.home).Sweep()
 		_, perr := results.NewStore(k.home).Prune(time.Time{}) // what is damaged or half removed
 		err = errors.Join(runs.NewStore(k.home).Sweep(), perr)
 	}

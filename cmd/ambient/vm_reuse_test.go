@@ -82,5 +82,8 @@ func TestVMReuse(t *testing.T) {
 	write("one\n")
 	apply(none, "p/plan.test: was reused: ")
 	apply(env, "p/plan.build: runs: -force", "-force=plan.build")
+	if _, out := vmtest.Run(t, env, dir, "gc", "-size=1", "-dry-run"); !strings.Contains(out, "\ninput ") || !strings.Contains(out, "\ntemplate ") {
+		t.Errorf("gc passes over inputs or templates:\n%s", out)
+	}
 	vmtest.NothingLeft(t, env)
 }
