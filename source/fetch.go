@@ -48,8 +48,7 @@ func Fetch(ctx context.Context, h *home.Home, address string) (dir string, err e
 // fetch is Fetch of an address that was understood. It returns the top of the
 // tree, too, whose name is the version.
 func fetch(ctx context.Context, h *home.Home, address string, r *remote) (top, dir string, err error) {
-	key := sha256.Sum256([]byte(address))
-	s := &store{dir: filepath.Join(h.Sources(), hex.EncodeToString(key[:16])), address: address}
+	s := &store{dir: filepath.Join(h.Sources(), hashName(address)), address: address}
 	release, err := h.Lock(ctx, "source-"+filepath.Base(s.dir))
 	if err != nil {
 		return "", "", err
@@ -73,6 +72,11 @@ func fetch(ctx context.Context, h *home.Home, address string, r *remote) (top, d
 	}
 	dir, err = s.subdir(top, r.subdir)
 	return top, dir, err
+}
+
+func hashName(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
 }
 
 // store is where the trees of one address are kept, one a version. Its lock is

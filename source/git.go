@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -32,13 +33,18 @@ var harmless = []string{
 
 // git runs git with those settings and returns its standard output.
 func git(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
+	return gitWith(ctx, dir, env, nil, args...)
+}
+
+// gitWith is git with something on its standard input.
+func gitWith(ctx context.Context, dir string, env []string, in io.Reader, args ...string) ([]byte, error) {
 	path, err := exec.LookPath("git")
 	if err != nil {
 		return nil, ErrNoGit
 	}
 	cmd := exec.CommandContext(ctx, path, append(append([]string{}, harmless...), args...)...)
 	cmd.Dir = dir
-	cmd.Env = env
+	cmd.Env, cmd.Stdin = env, in
 	cmd.WaitDelay = 5 * time.Second
 	endWithGroup(cmd)
 	var stdout, stderr bytes.Buffer

@@ -88,6 +88,11 @@ func Scan(ctx context.Context, dir string, opts ScanOptions) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	return scanFiles(ctx, abs, names, opts)
+}
+
+// scanFiles looks at the files of those names, which are sorted.
+func scanFiles(ctx context.Context, abs string, names []string, opts ScanOptions) (*Tree, error) {
 	s := &scanner{ctx: ctx, root: abs, began: time.Now(), known: &index{}, limit: opts.Limit}
 	if opts.Home != nil {
 		s.known = loadIndex(opts.Home, abs)
