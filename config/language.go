@@ -90,7 +90,7 @@ var projectSpec = &blockSpec{
 		{Name: "env", Type: "map(string)", Default: "{}", Doc: "Environment variables for every action."},
 		{Name: "sources", Type: "map(string)", Default: "{}", Doc: sourcesDoc},
 		{Name: "timeout", Type: "duration", Default: "none", Doc: projectTimeoutDoc},
-		{Name: "git", Type: "bool", Later: "The source is handed over without .git."},
+		{Name: "git", Type: "bool", Default: "false", Doc: gitDoc},
 		{Name: "for_each", Type: "set(string) or map(any)", Later: "Write one project block for each, or use for_each in a stage."},
 	},
 	Blocks: []*blockSpec{

@@ -35,6 +35,7 @@ func (c *Config) Sensitive() []string { return slices.Clone(c.secrets) }
 type Project struct {
 	Name    string
 	Source  Source
+	Git     bool          `json:",omitempty"` // the source comes with a repository as .git
 	Sources []Sibling     // further trees, by name
 	Timeout time.Duration // what its stages may take together in one run; 0: no limit
 	Stages  []*Stage      // in the order of the files: pre, plan, post
@@ -45,7 +46,27 @@ type Project struct {
 type Source struct {
 	Address string // a directory, absolute once loaded, or a go-getter address
 	Local   bool   // Address is a directory on this machine
+	History bool   `json:",omitempty"` // not the files of the checkout that Address is the top of, but its repository
 	Range   Range
+}
+
+// Trees lists all that the project's stages see of sources: its own, the repository
+// of that, and the further ones.
+func (p *Project) Trees() []Source {
+	all := []Source{p.Source}
+	if p.Git {
+		all = append(all, p.Source.Repository())
+	}
+	for _, s := range p.Sources {
+		all = append(all, s.Source)
+	}
+	return all
+}
+
+// Repository is the repository of a source that is a checkout.
+func (s Source) Repository() Source {
+	s.History = true
+	return s
 }
 
 // Phase is when a stage runs and what it may touch.

@@ -185,6 +185,7 @@ func (l *loader) checkForEach(v cty.Value, at Range) bool {
 func (l *loader) evaluateProject(p *projectDecl) *Project {
 	sc := scope{project: p}
 	out := &Project{Name: p.name, Range: p.block.DefRange(), Source: l.source(p, scope{}), Sources: l.siblings(p), Timeout: l.projectTimeout(p)}
+	out.Git = l.git(p, out.Source)
 	base := stageBase{
 		image:  l.stageImage(builtIn, p.content, sc),
 		limits: l.stageLimits(DefaultLimits(), p.content, sc),
@@ -215,6 +216,35 @@ func (l *loader) source(p *projectDecl, sc scope) Source {
 		return src
 	}
 	return l.sourceAt(src, v.AsString())
+}
+
+const gitDoc = "Whether the source comes with its git repository as `/ci/src/.git`: the commit that is checked out with all that leads to it, the branch's name and the tags on the way, " +
+	"for `git describe`, `git log`, `git status`. It is a clean one: no other branches, remotes, hooks or settings of yours. The source is then the top of a git checkout on this machine. " +
+	"A commit or tag is then a change that stages run again for. The stage's image needs the package `git`."
+
+// git evaluates whether a project's source comes with its repository.
+func (l *loader) git(p *projectDecl, src Source) bool {
+	a := p.content.attrs["git"]
+	if a == nil {
+		return false
+	}
+	at := exprRange(a)
+	v, ok := l.plain(a.Expr, scope{})
+	if ok && !v.IsNull() {
+		v, ok = l.as(v, cty.Bool, at)
+	}
+	if !ok || v.IsNull() || v.False() {
+		return false
+	}
+	if !src.Local {
+		l.add(Errorf(at, "No repository to hand over", "A source from elsewhere comes without its repository. Remove git = true, or fetch the repository in a pre stage with git_get and history = true."))
+		return false
+	}
+	if _, err := os.Lstat(filepath.Join(src.Address, ".git")); err != nil && !l.opts.SkipSourceCheck {
+		l.add(Errorf(at, "Not a git checkout", "The source is not the top of a git checkout, so there is no repository to hand over. Name the top in source, run git init there, or remove git = true."))
+		return false
+	}
+	return true
 }
 
 // sourceAt makes a source of what a user wrote at src.Range.

@@ -40,8 +40,8 @@ type Identifier struct {
 	home *home.Home
 
 	mu      sync.Mutex
-	trees   map[string]*treeOnce // by address
-	images  map[string]string    // the digest of each image that was built when it was looked for
+	trees   map[treeName]*treeOnce
+	images  map[string]string // the digest of each image that was built when it was looked for
 	program string
 }
 
@@ -49,7 +49,7 @@ type Identifier struct {
 func NewIdentifier(h *home.Home) *Identifier {
 	store := images.Open(h)
 	return &Identifier{
-		home: h, Host: hostInfo(), trees: map[string]*treeOnce{}, images: map[string]string{},
+		home: h, Host: hostInfo(), trees: map[treeName]*treeOnce{}, images: map[string]string{},
 		Image: func(img *config.Image) (string, bool, error) {
 			found, ok := store.Lookup(imageSpec(img))
 			if !ok {
@@ -211,6 +211,13 @@ func (d *Identifier) readParts(ctx context.Context, id *stages.Identity, job *st
 		return err
 	}
 	add(id, "source", tree.Digest)
+	if job.Project.Git {
+		tree, err := d.tree(ctx, job.Project.Source.Repository(), mostSource(job.Project))
+		if err != nil {
+			return err
+		}
+		add(id, "git history", tree.Digest)
+	}
 	for _, s := range job.Project.Sources {
 		tree, err := d.tree(ctx, s.Source, mostSource(job.Project))
 		if err != nil {

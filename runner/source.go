@@ -36,7 +36,11 @@ func mostSource(p *config.Project) int64 {
 // source is the image of a project's source tree.
 func (r *Runner) source(ctx context.Context, p *config.Project) (*inputs.Image, error) {
 	return r.once(ctx, p.Name, func() (*inputs.Image, error) {
-		image, err := r.images(ctx, p, []placedSource{{src: p.Source}})
+		all := []placedSource{{src: p.Source}}
+		if p.Git {
+			all = append(all, placedSource{".git", p.Source.Repository()})
+		}
+		image, err := r.images(ctx, p, all)
 		if err != nil {
 			err = fmt.Errorf("source of project %s: %w", p.Name, err)
 		}
@@ -117,7 +121,7 @@ func (r *Runner) images(ctx context.Context, p *config.Project, list []placedSou
 }
 
 func inSource(name string, err error) error {
-	if name == "" {
+	if name == "" || name == ".git" { // no further source is called so
 		return err
 	}
 	return fmt.Errorf("source.%s: %w", name, err)
@@ -149,5 +153,5 @@ func (r *Runner) look(ctx context.Context, src config.Source, limit int64, again
 			return nil, err
 		}
 	}
-	return source.Scan(ctx, dir, source.ScanOptions{Home: r.home, Limit: limit})
+	return scan(ctx, src, dir, source.ScanOptions{Home: r.home, Limit: limit})
 }

@@ -9,6 +9,12 @@ import (
 	"github.com/ambient-ci/ambient/stages"
 )
 
+// treeName tells trees of a configuration apart.
+type treeName struct {
+	address string
+	history bool
+}
+
 // treeOnce is a source tree that is looked at once a run.
 type treeOnce struct {
 	mu      sync.Mutex
@@ -20,10 +26,11 @@ type treeOnce struct {
 func (d *Identifier) once(src config.Source) *treeOnce {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t := d.trees[src.Address]
+	what := treeName{src.Address, src.History}
+	t := d.trees[what]
 	if t == nil {
 		t = &treeOnce{}
-		d.trees[src.Address] = t
+		d.trees[what] = t
 	}
 	return t
 }
@@ -46,7 +53,7 @@ func (d *Identifier) tree(ctx context.Context, src config.Source, limit int64) (
 			return nil, err
 		}
 	}
-	tree, err := d.scan(ctx, dir, limit)
+	tree, err := d.scan(ctx, src, dir, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +61,16 @@ func (d *Identifier) tree(ctx context.Context, src config.Source, limit int64) (
 	return tree, nil
 }
 
-func (d *Identifier) scan(ctx context.Context, dir string, limit int64) (*source.Tree, error) {
-	return source.Scan(ctx, dir, source.ScanOptions{Home: d.home, ReadOnly: d.Look, Limit: limit})
+func (d *Identifier) scan(ctx context.Context, src config.Source, dir string, limit int64) (*source.Tree, error) {
+	return scan(ctx, src, dir, source.ScanOptions{Home: d.home, ReadOnly: d.Look, Limit: limit})
+}
+
+// scan looks at the tree of a source that is in a directory.
+func scan(ctx context.Context, src config.Source, dir string, o source.ScanOptions) (*source.Tree, error) {
+	if src.History {
+		return source.History(ctx, dir, o)
+	}
+	return source.Scan(ctx, dir, o)
 }
 
 // treeAgain looks at a tree whose files changed before the image that guests get
@@ -68,7 +83,7 @@ func (d *Identifier) treeAgain(ctx context.Context, src config.Source, limit int
 	t := d.once(src)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	again, err := d.scan(ctx, t.dir, limit)
+	again, err := d.scan(ctx, src, t.dir, limit)
 	t.changed = t.changed || err != nil || again.Digest != known.Digest
 	if err == nil {
 		t.tree = again // for the stages that come
@@ -85,11 +100,7 @@ func (d *Identifier) Confirm(job *stages.Job) bool {
 	if now, built, err := d.Image(job.Stage.Image); ok && (err != nil || !built || now != known) {
 		return false
 	}
-	sources := []config.Source{job.Project.Source}
-	for _, s := range job.Project.Sources {
-		sources = append(sources, s.Source)
-	}
-	for _, src := range sources {
+	for _, src := range job.Project.Trees() {
 		t := d.once(src)
 		t.mu.Lock()
 		changed := t.changed

@@ -111,11 +111,11 @@ func (s *store) refused(err error) error {
 	return &FetchError{Address: s.address, Err: err, Final: true}
 }
 
-// have returns the directory of a version and whether it is there.
+// have returns the directory of a version and whether it is there. Its time is that
+// of its last use.
 func (s *store) have(version string) (string, bool) {
-	dir := filepath.Join(s.dir, version)
-	_, err := os.Stat(dir)
-	return dir, err == nil
+	dir, now := filepath.Join(s.dir, version), time.Now()
+	return dir, os.Chtimes(dir, now, now) == nil
 }
 
 // make fills a directory and gives it the name of the version.

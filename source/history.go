@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/ambient-ci/ambient/home"
 )
 
 // History returns a clean repository of a checkout, to be placed as .git beside its
@@ -24,14 +22,15 @@ import (
 //
 // Its digest is over the commit, the branch, the tags and where the history is cut
 // off (git-clone(1), --depth), not over files: git may pack the same objects in more
-// than one way. It is made once, below h.Sources(); with opts.ReadOnly only the
+// than one way. It is made once, below opts.Home.Sources(); with opts.ReadOnly only the
 // digest is worked out, and there are no files.
 //
 // An AddressError says what the user has to change. A checkout that takes objects
 // from another repository (gitrepository-layout(5): alternates, commondir, or
 // symbolic links) is refused unless that one knows of it: who sends a tree should not
 // choose what else of this machine goes into a stage.
-func History(ctx context.Context, h *home.Home, dir string, opts ScanOptions) (*Tree, error) {
+func History(ctx context.Context, dir string, opts ScanOptions) (*Tree, error) {
+	h := opts.Home
 	abs, err := realPath(dir)
 	if err != nil {
 		return nil, err
@@ -63,18 +62,16 @@ func History(ctx context.Context, h *home.Home, dir string, opts ScanOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	s.keepNewest(made, mostHistories)
+	s.keepNewest(mostHistories)
 	return scanHistory(ctx, made, seen.digest(), opts)
 }
 
 // mostHistories is how many repositories are kept of one checkout.
 const mostHistories = 4
 
-// keepNewest removes all but the versions that were used last, one of them now. Who
-// still reads another finds it changed, and looks again.
-func (s *store) keepNewest(used string, most int) {
-	now := time.Now()
-	os.Chtimes(used, now, now)
+// keepNewest removes all but the versions that were used last. Who still reads
+// another finds it changed, and looks again.
+func (s *store) keepNewest(most int) {
 	age := map[string]time.Time{}
 	entries, _ := os.ReadDir(s.dir)
 	for _, e := range entries {

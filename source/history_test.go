@@ -14,7 +14,7 @@ import (
 // together makes a work tree of a checkout's files and its History, and returns it.
 func together(t *testing.T, h *home.Home, dir string) (string, *Tree) {
 	t.Helper()
-	tree, err := History(t.Context(), h, dir, ScanOptions{Home: h})
+	tree, err := History(t.Context(), dir, ScanOptions{Home: h})
 	check(t, err)
 	out := t.TempDir()
 	check(t, os.CopyFS(out, os.DirFS(dir)))
@@ -121,7 +121,7 @@ func TestHistoryDigest(t *testing.T) {
 	dir, _ := busy(t)
 	h := home.At(t.TempDir())
 	look := func() string {
-		tree, err := History(t.Context(), h, dir, ScanOptions{Home: h, ReadOnly: true})
+		tree, err := History(t.Context(), dir, ScanOptions{Home: h, ReadOnly: true})
 		check(t, err)
 		if len(tree.Files()) > 0 {
 			t.Error("a look has files")
@@ -206,7 +206,7 @@ func TestHistoryRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := home.At(t.TempDir())
-			_, err := History(t.Context(), h, c.make(t), ScanOptions{Home: h})
+			_, err := History(t.Context(), c.make(t), ScanOptions{Home: h})
 			var wrong *AddressError
 			if !errors.As(err, &wrong) || !strings.Contains(wrong.Why, c.want) {
 				t.Errorf("got %v", err)

@@ -31,10 +31,10 @@ func (gcCommand) Help() string {
 	return helpText{
 		usage: "gc [-older=AGE] [-runs=N] [-size=SIZE] [-dry-run] [-json]",
 		about: "Removes what was not used for long of the record of runs, the results that can be\n" +
-			"used again, packed inputs, memory templates, images and downloads, and then the\n" +
-			"least recently used until the rest is within the size. The newest run of each\n" +
-			"configuration that succeeded stays, and so does what is in use. Caches of stages\n" +
-			"are kept.",
+			"used again, fetched sources, packed inputs, memory templates, images and downloads,\n" +
+			"and then the least recently used until the rest is within the size. The newest run\n" +
+			"of each configuration that succeeded stays, and so does what is in use. Caches of\n" +
+			"stages are kept.",
 		options: []string{
 			"-older=AGE", "remove what was not used for so long; default " + gcOlder,
 			"-runs=N", "keep at most N runs; default 200",

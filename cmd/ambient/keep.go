@@ -56,6 +56,7 @@ func newKeeper(h *home.Home, opts gcOptions, now time.Time) (*keeper, error) {
 	k.templates()
 	k.images()
 	k.downloads()
+	k.sources()
 	slices.SortStableFunc(k.all, func(a, b *kept) int { return a.used.Compare(b.used) })
 	return k, nil
 }
@@ -148,6 +149,19 @@ func (k *keeper) downloads() {
 		path := filepath.Join(k.home.Downloads(), e.Name())
 		if info, err := e.Info(); err == nil {
 			k.add(&kept{kind: "download", name: e.Name(), used: info.ModTime(), remove: k.quietly(func() error { return os.RemoveAll(path) })}, path)
+		}
+	}
+}
+
+// sources notes what was fetched from elsewhere, and repositories of checkouts, by
+// version. Modules of the language are not among them: those come by `ambient init`.
+func (k *keeper) sources() {
+	versions, _ := filepath.Glob(filepath.Join(k.home.Sources(), "*", "[^.]*"))
+	for _, path := range versions {
+		parent := filepath.Base(filepath.Dir(path))
+		if info, err := os.Lstat(path); err == nil && parent != "modules" {
+			name := parent + "/" + filepath.Base(path)
+			k.add(&kept{kind: "source", name: name, used: info.ModTime(), remove: k.quietly(func() error { return os.RemoveAll(path) })}, path)
 		}
 	}
 }

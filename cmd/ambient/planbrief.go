@@ -42,7 +42,7 @@ func (h *planHeads) next(s stageJSON, space string) string {
 
 // sources says what a project is made of.
 func (h *planHeads) sources(p projectJSON) string {
-	rows := [][]string{{"  source", safe(p.Source)}}
+	rows := [][]string{{"  source", safe(p.Source) + when(p.Git, " with its git repository")}}
 	for _, s := range p.Sources {
 		rows = append(rows, []string{"", safe(s.Source) + " (" + safe(s.Name) + ")"})
 	}

@@ -23,6 +23,7 @@ type projectJSON struct {
 	Name    string       `json:"name"`
 	Source  string       `json:"source"` // relative to the configuration when it is a directory
 	Local   bool         `json:"local"`
+	Git     bool         `json:"git,omitempty"`     // it comes with its repository
 	Sources []sourceJSON `json:"sources,omitempty"` // further trees
 	Timeout float64      `json:"timeout,omitempty"` // seconds
 }
@@ -123,7 +124,7 @@ func planToJSON(l *loaded, details bool) planJSON {
 }
 
 func projectToJSON(cfg *config.Config, p *config.Project) projectJSON {
-	out := projectJSON{Name: p.Name, Source: sourceName(cfg, p.Source), Local: p.Source.Local, Timeout: p.Timeout.Seconds()}
+	out := projectJSON{Name: p.Name, Source: sourceName(cfg, p.Source), Local: p.Source.Local, Git: p.Git, Timeout: p.Timeout.Seconds()}
 	for _, s := range p.Sources {
 		out.Sources = append(out.Sources, sourceJSON{s.Name, sourceName(cfg, s.Source), s.Local})
 	}

@@ -110,7 +110,10 @@ func sourceName(cfg *config.Config, src config.Source) string {
 	}
 	rel, err := filepath.Rel(cfg.Dir, src.Address)
 	if err != nil {
-		return src.Address
+		rel = src.Address
+	}
+	if src.History {
+		rel = filepath.Join(rel, ".git")
 	}
 	return rel
 }

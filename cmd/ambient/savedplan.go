@@ -203,6 +203,9 @@ func (a *app) checkSource(file string, p *planfile.Plan, cfg *config.Config) fun
 	return func(src config.Source, tree *source.Tree) error {
 		own := planfile.Name(below(src.Address, a.path(file)))
 		entries := slices.DeleteFunc(treeEntries(tree), func(e planfile.Entry) bool { return e.Path == own })
+		if src.History {
+			entries = historyEntries(tree)
+		}
 		for _, t := range p.Trees {
 			if t.Source == sourceName(cfg, src) {
 				if changes := planfile.Compare(t.Entries, entries); len(changes) > 0 {

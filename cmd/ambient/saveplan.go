@@ -214,10 +214,7 @@ func (a *app) trees(l *loaded, planFile string) ([]planfile.Tree, error) {
 func sourcesOf(cfg *config.Config) []config.Source {
 	var all []config.Source
 	for _, p := range cfg.Projects {
-		all = append(all, p.Source)
-		for _, s := range p.Sources {
-			all = append(all, s.Source)
-		}
+		all = append(all, p.Trees()...)
 	}
 	return all
 }
@@ -233,6 +230,9 @@ func (a *app) tree(src config.Source, planFile string) ([]planfile.Entry, error)
 			return nil, err
 		}
 	}
+	if src.History {
+		return a.history(dir)
+	}
 	files, err := source.Files(a.ctx, dir)
 	if err != nil {
 		return nil, err
@@ -241,6 +241,24 @@ func (a *app) tree(src config.Source, planFile string) ([]planfile.Entry, error)
 		files = slices.DeleteFunc(files, func(name string) bool { return name == own })
 	}
 	return planfile.ReadTree(a.ctx, dir, files)
+}
+
+// history is what a plan has of a repository.
+func (a *app) history(dir string) ([]planfile.Entry, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	tree, err := source.History(a.ctx, dir, source.ScanOptions{Home: h, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	return historyEntries(tree), nil
+}
+
+// historyEntries stand for the whole: git packs the same history differently.
+func historyEntries(tree *source.Tree) []planfile.Entry {
+	return []planfile.Entry{{Path: "HEAD", Kind: planfile.File, SHA256: strings.TrimPrefix(tree.Digest, "sha256:")}}
 }
 
 // below is the path of a file relative to a directory that it lies in, links

@@ -19,7 +19,7 @@ project "a" {
   }
   plan = { # ERROR: Block written as argument
   }
-  git = true # ERROR: Not supported by this version
+  git = true # ERROR: Not a git checkout
   limits {}
   limits {} # ERROR: Duplicate block
   plan "build" {
