@@ -28,6 +28,8 @@ setup-test:
 build: $(GUEST).stamp ## build bin/ambient with the guest program inside
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o bin/ambient ./cmd/ambient
 
+.DELETE_ON_ERROR:
+
 GUEST_SOURCES := $(filter-out %_test.go,$(wildcard guest/*.go guest/agent/*.go cmd/ambient-guest/*.go))
 $(GUEST): $(GUEST_SOURCES) go.mod
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o $@ ./cmd/ambient-guest

@@ -236,6 +236,9 @@ type Ready struct {
 	Protocol int    `json:"protocol"`
 	Program  string `json:"program"` // digest of the guest program, as the host put it on the kernel command line
 	Kernel   string `json:"kernel"`  // uname -r
+	// Unmounted says of early disks why they are not mounted, by serial. That is no
+	// mistake where the disk has an archive.
+	Unmounted map[string]string `json:"unmounted,omitempty"`
 }
 
 // Wake asks a guest that waits for Start to say Ready once more.

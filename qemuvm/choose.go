@@ -77,6 +77,7 @@ func (e *NoAcceleratorError) Error() string {
 type candidate struct {
 	accel, cpu string
 	limit      time.Duration
+	variant    bool // that it does not work says nothing of the accelerator
 }
 
 // tcgCPU is all that QEMU can emulate but what emulation makes worse. With
@@ -88,15 +89,23 @@ type candidate struct {
 // tables, a switch around each access to a program's memory (SMAP: the program is
 // root of the machine anyway) and registers that hardly anything uses (MPX, PKU)
 // are work that real processors do on the side: 5% of a short stage.
-const tcgCPU = "max,cx16=off,erms=off,fsrm=off,la57=off,smap=off,mpx=off,pku=off"
+const (
+	tcgCPU     = safeTCGCPU + ",erms=off,fsrm=off,la57=off,smap=off,mpx=off,pku=off"
+	safeTCGCPU = "max,cx16=off"
+	// From QEMU 8 on there are three more fast string instructions, which Linux 6.4
+	// and later choose by; older QEMUs refuse their names.
+	newTCGCPU = tcgCPU + ",fzrm=off,fsrs=off,fsrc=off"
+)
 
 // Some nested hypervisors offer IA32_ARCH_CAPABILITIES and refuse to set it:
 // QEMU then aborts, hence the second.
 var candidates = []candidate{
-	{KVM, "host", kvmProbeLimit},
-	{KVM, "host,arch-capabilities=off", kvmProbeLimit},
-	{TCG, tcgCPU, tcgProbeLimit},
-	{TCG, "max", tcgProbeLimit}, // a machine without that feature, such as aarch64
+	{KVM, "host", kvmProbeLimit, false},
+	{KVM, "host,arch-capabilities=off", kvmProbeLimit, false},
+	{TCG, newTCGCPU, tcgProbeLimit, true},
+	{TCG, tcgCPU, tcgProbeLimit, true},
+	{TCG, safeTCGCPU, tcgProbeLimit, true},
+	{TCG, "max", tcgProbeLimit, false}, // a machine without that feature, such as aarch64
 }
 
 // Choose finds the best accelerator that really boots Machine. The first time
@@ -151,7 +160,9 @@ func (p *ProbeOptions) search(ctx context.Context, kvmErr error) (Choice, error)
 		case blameless(err):
 			return Choice{}, err
 		}
-		reasons = append(reasons, Rejected{c.accel, c.cpu, err.Error()})
+		if !c.variant {
+			reasons = append(reasons, Rejected{c.accel, c.cpu, err.Error()})
+		}
 	}
 	return Choice{}, &NoAcceleratorError{RequireKVM: p.RequireKVM, Reasons: reasons}
 }

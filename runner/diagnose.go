@@ -180,7 +180,7 @@ func checkMachine(ctx context.Context, h *home.Home) []Check {
 	}
 	c := r.machine.choice
 	for _, why := range c.Reasons {
-		checks = append(checks, Check{"accelerator", CheckWarn, fmt.Sprintf("%s (%s) does not work: %s", why.Accel, why.CPU, why.Why),
+		checks = append(checks, Check{"accelerator", CheckWarn, fmt.Sprintf("%s (%s) does not work: %s", why.Accel, why.CPU, brief(errors.New(why.Why))),
 			"stages run without it, slower; on bare metal enable virtualisation and join the group kvm"})
 	}
 	return append(checks, Check{Name: "machine", Status: CheckOK, Detail: fmt.Sprintf("a probe booted with %s (%s)", c.Accel, c.CPU)})

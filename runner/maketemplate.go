@@ -12,7 +12,6 @@ import (
 
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/guest"
-	"github.com/ambient-ci/ambient/inputs"
 	"github.com/ambient-ci/ambient/qemuvm"
 	"github.com/ambient-ci/ambient/templates"
 )
@@ -75,13 +74,17 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 			blank.Disks[i].Path = f.Scratch
 			continue
 		}
-		blank.Disks[i].Path = x.device("template-" + d.Serial)
-		defer os.Remove(blank.Disks[i].Path) // who reads all files should not meet one of 1 TiB
-		make := blockdev.Empty
 		if i < guest.EarlyDisks {
-			make = earlyPlaceholder
+			file, err := x.earlyPlaceholder()
+			if err != nil {
+				return "", err
+			}
+			defer file.Close()
+			blank.Disks[i].Path = fdPath(file)
+			continue
 		}
-		if err := make(blank.Disks[i].Path); err != nil {
+		blank.Disks[i].Path = x.device("template-" + d.Serial)
+		if err := blockdev.Empty(blank.Disks[i].Path); err != nil {
 			return "", err
 		}
 	}
@@ -129,13 +132,30 @@ func memfd(name string) (*os.File, error) {
 // (proc(5)).
 func fdPath(f *os.File) string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), f.Fd()) }
 
-// earlyPlaceholder makes an image without files on a disk that is larger than any
-// of a run.
-func earlyPlaceholder(path string) error {
-	if err := inputs.Empty(path); err != nil {
-		return err
+// earlyPlaceholder is an image without files on a disk that is larger than any of a
+// run. It is in memory: nobody meets it who reads all files of a disk, and a file
+// system need not be able to hold it.
+func (x *execution) earlyPlaceholder() (*os.File, error) {
+	empty, err := x.runner.empty()
+	if err != nil {
+		return nil, err
 	}
-	return blockdev.HostError(path, os.Truncate(path, largestEarly))
+	image, err := os.ReadFile(empty)
+	if err != nil {
+		return nil, err
+	}
+	f, err := memfd("placeholder")
+	if err != nil {
+		return nil, err
+	}
+	if _, err = f.Write(image); err == nil {
+		err = f.Truncate(largestEarly)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // saveReady boots a machine and saves it when its guest is ready.
@@ -146,8 +166,12 @@ func saveReady(ctx context.Context, o qemuvm.Options, state string) (string, err
 	}
 	defer vm.Close()
 	go io.Copy(io.Discard, vm.Console())
-	if _, err := awaitReady(ctx, vm, bootLimit); err != nil {
+	ready, err := awaitReady(ctx, vm, bootLimit)
+	if err != nil {
 		return "", err
+	}
+	for serial, why := range ready.Unmounted { // all machines from this one would be without
+		return "", fmt.Errorf("the disk %s was not mounted: %s", serial, why)
 	}
 	return vm.Version().String(), vm.Save(ctx, state)
 }

@@ -341,18 +341,19 @@ func inFile(path string, text []byte) bool {
 		return false
 	}
 	defer f.Close()
-	for end := int64(0); ; {
-		begin, err := f.Seek(end, unix.SEEK_DATA)
+	buf := make([]byte, 1<<20)
+	for at := int64(0); ; {
+		if at, err = f.Seek(at, unix.SEEK_DATA); err != nil {
+			return false
+		}
+		n, err := f.ReadAt(buf, at)
+		if bytes.Contains(buf[:n], text) {
+			return true
+		}
 		if err != nil {
 			return false
 		}
-		if end, err = f.Seek(begin, unix.SEEK_HOLE); err != nil {
-			return false
-		}
-		data, _ := io.ReadAll(io.NewSectionReader(f, begin, end-begin))
-		if bytes.Contains(data, text) {
-			return true
-		}
+		at += int64(n - len(text)) // it may lie across two pieces
 	}
 }
 

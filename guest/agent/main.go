@@ -68,7 +68,7 @@ func (m *machine) run() (err error) {
 		return err
 	}
 	start := m.await(guest.Message{Ready: &guest.Ready{
-		Protocol: guest.ProtocolVersion, Program: parameter(guest.ProgramParameter), Kernel: release(),
+		Protocol: guest.ProtocolVersion, Program: parameter(guest.ProgramParameter), Kernel: release(), Unmounted: m.inputs.unmounted(),
 	}})
 	if start.Probe {
 		m.control.send(guest.Message{Done: &guest.Done{}})

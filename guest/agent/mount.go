@@ -184,6 +184,20 @@ func (l layersDir) base(serial string) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", l.fd, serial)
 }
 
+// unmounted says of disks why they are not mounted.
+func (l layersDir) unmounted() map[string]string {
+	var all map[string]string
+	for serial, err := range l.failed {
+		if err != nil {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[serial] = err.Error()
+		}
+	}
+	return all
+}
+
 // show makes the files of an image that is mounted appear at dir: as they are, or
 // so that the stage may change them.
 func (l layersDir) show(serial, dir string, readOnly bool) error {

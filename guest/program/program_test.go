@@ -244,7 +244,8 @@ func TestBuiltIsCurrent(t *testing.T) {
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if p, ok, err := Find(arch, t.TempDir()); err != nil || !ok || p.Digest != digest(data) {
+		stamp, err := built.ReadFile("bin/ambient-guest-" + arch + ".stamp")
+		if want := fmt.Sprintf("%x\n%x\n", sha256.Sum256(data), sha256.Sum256(data[:stampedBytes])); err != nil || string(stamp) != want {
 			t.Errorf("bin/ambient-guest-%s.stamp is not of the program beside it: run `make clean build` (%v)", arch, err)
 		}
 		out := filepath.Join(t.TempDir(), "guest")
