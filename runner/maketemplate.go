@@ -40,6 +40,9 @@ func (x *execution) first(ctx context.Context, o qemuvm.Options, key string) err
 	if err != nil {
 		return fmt.Errorf("no template could be made: %w", err)
 	}
+	if x.vm != nil {
+		x.key = key
+	}
 	store.Evict(templates.DefaultLimit)
 	return nil
 }

@@ -84,7 +84,7 @@ func TestVMSSHAgent(t *testing.T) {
 EOS
 		python3 /tmp/attack.py
 		{ env; cat /proc/*/environ; cat /dev/vd[b-z]; } 2>/dev/null | grep -a -c '[-]BEGIN OPENSSH PRIVATE' || echo nothing found
-		ssh -p %[2]d %[1]s 'touch %[3]s/now; while [ ! -e %[3]s/go ]; do sleep 0.05; done'
+		ssh -p %[2]d %[1]s 'touch %[3]s/now; for i in $(seq 4000); do [ ! -e %[3]s/go ] || break; sleep 0.05; done'
 	`, at, allowed.Port, dir, other.Port, attack)
 	job := publishJob(t, script, sshSecret(allowed, key, config.UseAgent))
 	reach(job, allowed, other)
@@ -248,7 +248,7 @@ func TestVMSecretsDelivered(t *testing.T) {
 		echo "<1>console $API" >/dev/kmsg
 		cat /ci/secrets/deploy
 		[ -z "$SSH_AUTH_SOCK" ]
-		ssh -p %[2]d %[1]s@%[3]s 'touch %[4]s/now; while [ ! -e %[4]s/go ]; do sleep 0.05; done'
+		ssh -p %[2]d %[1]s@%[3]s 'touch %[4]s/now; for i in $(seq 4000); do [ ! -e %[4]s/go ] || break; sleep 0.05; done'
 		exit 7
 	`, server.User, server.Port, guestHost, dir)
 	job := publishJob(t, script,

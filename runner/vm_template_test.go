@@ -16,7 +16,9 @@ import (
 
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/guest"
 	"github.com/ambient-ci/ambient/home"
+	"github.com/ambient-ci/ambient/qemuvm"
 	"github.com/ambient-ci/ambient/stages"
 	"github.com/ambient-ci/ambient/stages/runnertest"
 	"github.com/ambient-ci/ambient/templates"
@@ -269,6 +271,29 @@ func TestVMTemplateDamaged(t *testing.T) {
 			startedAs(t, r, &one, "kept as a template")
 		})
 	}
+}
+
+// A stage that errs before its first action may have the template to blame, the one
+// that made it included.
+func TestVMTemplateBlamed(t *testing.T) {
+	r := ownTemplates(t, false)
+	nothing := filepath.Join(t.TempDir(), "nothing")
+	if err := os.WriteFile(nothing, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.machines = func(o *qemuvm.Options) {
+		for i, d := range o.Disks {
+			if d.Serial == guest.SerialSource {
+				o.Disks[i].Path = nothing
+			}
+		}
+	}
+	got, rec := runJob(t, r, testJob(t, config.DefaultLimits(), "true"))
+	if left := r.templates.List(); got.Outcome != stages.Errored || len(left) > 0 {
+		t.Errorf("%+v\n%s\ntemplates: %v", got, rec.log(), left)
+	}
+	r.machines = nil
+	startedAs(t, r, testJob(t, config.DefaultLimits(), "true"), "kept as a template")
 }
 
 func flip(path string) error {
