@@ -91,20 +91,11 @@ func (p *project) debs() []string {
 	return sortedKeys(p.packages)
 }
 
-// writeGit asks for the history where scripts use git, if this version can.
+// writeGit asks for the repository where scripts use git.
 func (p *project) writeGit(w *writer) {
-	if !p.git {
-		return
+	if p.git {
+		w.line("  ", "git = true")
 	}
-	for _, b := range config.BlockDocs() {
-		for _, a := range b.Arguments {
-			if b.Name == "project" && a.Name == "git" {
-				w.line("  ", "git = true")
-				return
-			}
-		}
-	}
-	w.comment("  ", "The scripts call git, and this version of ambient hands the source over without .git.")
 }
 
 // writeEnv sets where the Rust program lets cargo compile: scripts can rely on it.

@@ -9,7 +9,7 @@ image "sample" {
 
 project "sample" {
   image = image.sample
-  # The scripts call git, and this version of ambient hands the source over without .git.
+  git   = true
 
   pre "deps" {
     action "npm_get" {
