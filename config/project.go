@@ -219,7 +219,7 @@ func (l *loader) source(p *projectDecl, sc scope) Source {
 }
 
 const gitDoc = "Whether the source comes with its git repository as `/ci/src/.git`: the commit that is checked out with all that leads to it, the branch's name and the tags on the way, " +
-	"for `git describe`, `git log`, `git status`. It is a clean one: no other branches, remotes, hooks or settings of yours. The source is then the top of a git checkout on this machine. " +
+	"for `git describe`, `git log`, `git status`. It is a clean one: no other branches, remotes, hooks or settings of yours. Files that a sparse checkout leaves out, or a filter changes (LFS), show as changed there. The source is then the top of a git checkout on this machine. " +
 	"A commit or tag is then a change that stages run again for. The stage's image needs the package `git`."
 
 // git evaluates whether a project's source comes with its repository.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -116,6 +117,15 @@ func (s *store) refused(err error) error {
 func (s *store) have(version string) (string, bool) {
 	dir, now := filepath.Join(s.dir, version), time.Now()
 	return dir, os.Chtimes(dir, now, now) == nil
+}
+
+// Discard removes a version of a source tree: whole, or it is not the version any more.
+func Discard(dir string) error {
+	gone := filepath.Join(filepath.Dir(dir), ".tmp-"+rand.Text())
+	if err := os.Rename(dir, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
 }
 
 // make fills a directory and gives it the name of the version.

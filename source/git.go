@@ -21,6 +21,10 @@ var ErrNoGit = errors.New("git is not installed")
 // configures. They win over every configuration file.
 var harmless = []string{
 	"-c", "core.autocrlf=false", // the same tree on every machine
+	"-c", "core.commitGraph=false", // what it says of parents is not checked
+	"-c", "core.multiPackIndex=false", // it may name packs anywhere
+	"-c", "core.logAllRefUpdates=false",
+	"-c", "pack.writeBitmaps=false",
 	"-c", "core.fsmonitor=false",
 	"-c", "core.hooksPath=/dev/null",
 	"-c", "core.pager=cat",
@@ -46,7 +50,7 @@ func gitWith(ctx context.Context, dir string, env []string, in io.Reader, args .
 	cmd.Dir = dir
 	cmd.Env, cmd.Stdin = env, in
 	cmd.WaitDelay = 5 * time.Second
-	endWithGroup(cmd)
+	defer endWithGroup(cmd)()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()

@@ -22,28 +22,29 @@ import (
 //
 // Its digest is over the commit, the branch, the tags and where the history is cut
 // off (git-clone(1), --depth), not over files: git may pack the same objects in more
-// than one way. It is made once, below opts.Home.Sources(); with opts.ReadOnly only the
-// digest is worked out, and there are no files.
+// than one way, and names them by their content, which is checked. It is made once,
+// below opts.Home.Sources(), which must be given; with opts.ReadOnly only the digest
+// is worked out, and there are no files.
 //
-// An AddressError says what the user has to change. A checkout that takes objects
-// from another repository (gitrepository-layout(5): alternates, commondir, or
-// symbolic links) is refused unless that one knows of it: who sends a tree should not
-// choose what else of this machine goes into a stage.
+// An AddressError says what the user has to change.
 func History(ctx context.Context, dir string, opts ScanOptions) (*Tree, error) {
 	h := opts.Home
 	abs, err := realPath(dir)
 	if err != nil {
 		return nil, err
 	}
+	limited, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("git took more than %s", maxTime))
+	defer cancel()
 	s := &store{dir: filepath.Join(h.Sources(), "history-"+hashName(abs)), address: dir}
 	c, ok := checkoutAt(abs)
 	if !ok {
 		return nil, s.unfit("it is not the top of a git checkout, which git = true needs")
 	}
-	if why := borrows(c); why != "" {
+	r, why := ownRepository(c)
+	if why != "" {
 		return nil, s.unfit(why)
 	}
-	seen, err := lookAtHistory(ctx, s, c)
+	seen, err := s.lookAtHistory(limited, r)
 	if err != nil {
 		return nil, err
 	}
@@ -58,12 +59,25 @@ func History(ctx context.Context, dir string, opts ScanOptions) (*Tree, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	made, err := s.make(seen.version(), func(temp string) error { return seen.write(ctx, c, temp) })
+	made, err := s.make(seen.version(), func(temp string) error { return s.write(limited, seen, r, temp) })
 	if err != nil {
 		return nil, err
 	}
 	s.keepNewest(mostHistories)
 	return scanHistory(ctx, made, seen.digest(), opts)
+}
+
+func (s *store) unfit(why string) error { return &AddressError{Address: s.address, Why: why} }
+
+// unread is the error of a repository that git can not read: it is the user's.
+func (s *store) unread(r repository, err error) error {
+	if _, ended := errors.AsType[*exec.ExitError](err); !ended {
+		return err
+	}
+	if r.partial() {
+		return s.unfit("its repository has not all objects of its history, since it is a partial clone, and git = true hands over all of it; `git fetch --refetch --no-filter` fetches the rest")
+	}
+	return s.unfit(fmt.Sprintf("git can not read all of its history: %v", err))
 }
 
 // mostHistories is how many repositories are kept of one checkout.
@@ -81,11 +95,9 @@ func (s *store) keepNewest(most int) {
 	}
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return age[b.Name()].Compare(age[a.Name()]) })
 	for _, e := range entries[min(most, len(entries)):] {
-		os.RemoveAll(filepath.Join(s.dir, e.Name()))
+		Discard(filepath.Join(s.dir, e.Name()))
 	}
 }
-
-func (s *store) unfit(why string) error { return &AddressError{Address: s.address, Why: why} }
 
 // scanHistory looks at a repository that was made.
 func scanHistory(ctx context.Context, dir, digest string, opts ScanOptions) (*Tree, error) {
@@ -101,70 +113,19 @@ func scanHistory(ctx context.Context, dir, digest string, opts ScanOptions) (*Tr
 	return t, err
 }
 
-// borrows says why objects of a checkout may be another's, "" if they are its own.
-func borrows(c checkout) string {
-	dir := c.gitDir
-	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-		return worktree(c)
-	}
-	for _, name := range []string{"commondir", "objects/info/alternates", "objects/info/http-alternates"} {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return "its repository takes objects from another one (" + name + "), which git = true does not; `git repack -a -d` copies them, then remove that file"
-		}
-	}
-	for _, below := range []string{"objects", "objects/pack", "objects/info"} {
-		info, err := os.Lstat(filepath.Join(dir, below))
-		if err != nil {
-			continue
-		}
-		entries, _ := os.ReadDir(filepath.Join(dir, below))
-		links := func(e os.DirEntry) bool { return e.Type()&os.ModeSymlink != 0 }
-		if !info.IsDir() || slices.ContainsFunc(entries, links) {
-			return "there are symbolic links in its repository (.git/" + below + "), which git = true does not follow"
-		}
-	}
-	return ""
-}
-
-const maxLink = 16 << 10 // bytes of a file that names a directory
-
-// worktree is borrows for a linked work tree (git-worktree(1)): the repository has
-// the path of each.
-func worktree(c checkout) string {
-	const why = "its .git is a file that leads to a repository that does not know of it; git = true needs a repository of its own, or a work tree of `git worktree add`"
-	text, err := ReadPlain(c.top, ".git", maxLink)
-	to, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "gitdir: ")
-	if err != nil || !ok {
-		return why
-	}
-	if !filepath.IsAbs(to) {
-		to = filepath.Join(c.top, to)
-	}
-	back, err := ReadPlain(to, "gitdir", maxLink)
-	if err != nil {
-		return why
-	}
-	ours, err1 := os.Stat(c.gitDir)
-	theirs, err2 := os.Lstat(strings.TrimSpace(string(back)))
-	if err1 != nil || err2 != nil || !os.SameFile(ours, theirs) {
-		return why
-	}
-	return ""
-}
-
 // history is what a checkout's HEAD leads to.
 type history struct {
 	format  string   // of object names: sha1 or sha256
 	commit  string   // that is checked out
 	branch  string   // refs/heads/…; empty: none
 	tags    []string // "OBJECT REFERENCE", sorted by reference
-	shallow []string // commits whose parents are not there, sorted
+	shallow []string // commits of it whose parents are not there, sorted
 }
 
 // lookAtHistory asks git what HEAD is.
-func lookAtHistory(ctx context.Context, s *store, c checkout) (*history, error) {
+func (s *store) lookAtHistory(ctx context.Context, r repository) (*history, error) {
 	ask := func(args ...string) ([]string, error) {
-		out, err := git(ctx, c.top, historyEnv(c), args...)
+		out, err := git(ctx, r.top, r.env(), args...)
 		return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' }), err
 	}
 	first := func(args ...string) (string, error) {
@@ -174,24 +135,36 @@ func lookAtHistory(ctx context.Context, s *store, c checkout) (*history, error) 
 	x := &history{}
 	var err error
 	if x.format, err = first("rev-parse", "--show-object-format"); err != nil {
-		return nil, err
+		return nil, s.unread(r, err)
 	}
-	if x.commit, err = first("rev-parse", "--verify", "--quiet", "HEAD^{commit}"); silent(err) {
+	if x.commit, err = first("rev-parse", "--verify", "--quiet", "HEAD"); silent(err) {
 		return nil, s.unfit("its checkout has no commit yet, and git = true hands one over")
 	} else if err != nil {
-		return nil, err
+		return nil, s.unread(r, err)
+	}
+	if x.commit, err = first("rev-parse", "--verify", x.commit+"^{commit}"); err != nil {
+		return nil, s.unread(r, err)
 	}
 	if x.branch, err = first("symbolic-ref", "--quiet", "HEAD"); err != nil && !silent(err) {
-		return nil, err
+		return nil, s.unread(r, err)
 	}
-	if x.tags, err = ask("for-each-ref", "--merged=HEAD", "--format=%(objectname) %(refname)", "--sort=refname", "refs/tags"); err != nil {
-		return nil, err
+	if !strings.HasPrefix(x.branch, "refs/heads/") {
+		x.branch = ""
 	}
-	file, err := first("rev-parse", "--git-path", "shallow")
-	if err == nil {
-		x.shallow, err = readShallow(c, file)
+	if x.tags, err = ask("for-each-ref", "--merged="+x.commit, "--format=%(objectname) %(refname)", "--sort=refname", "refs/tags"); err != nil {
+		return nil, s.unread(r, err)
 	}
-	return x, err
+	known, err := readShallow(r.common)
+	if err != nil || len(known) == 0 {
+		return x, err
+	}
+	ends, err := ask("rev-list", "--max-parents=0", x.commit)
+	if err != nil {
+		return nil, s.unread(r, err)
+	}
+	slices.Sort(ends)
+	x.shallow = slices.DeleteFunc(ends, func(id string) bool { return !known[id] })
+	return x, nil
 }
 
 // silent reports whether git answered no: with --quiet it says nothing and ends
@@ -203,24 +176,18 @@ func silent(err error) bool {
 
 const maxShallow = 16 << 20 // bytes of the list
 
-func readShallow(c checkout, file string) ([]string, error) {
-	if !filepath.IsAbs(file) {
-		file = filepath.Join(c.top, file)
-	}
-	text, err := ReadPlain(filepath.Dir(file), filepath.Base(file), maxShallow)
+// readShallow reads which commits are without their parents (gitrepository-layout(5)).
+func readShallow(dir string) (map[string]bool, error) {
+	text, err := ReadPlain(dir, "shallow", maxShallow)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	ids := map[string]bool{}
+	for _, id := range strings.Fields(strings.ToLower(string(text))) {
+		ids[id] = true
 	}
-	ids := strings.Fields(string(text))
-	slices.Sort(ids)
-	return slices.DeleteFunc(ids, func(id string) bool { return !commitID.MatchString(id) }), nil
+	return ids, err
 }
-
-// historyEnv is localEnv for what reads objects.
-func historyEnv(c checkout) []string { return append(localEnv(c), "GIT_NO_REPLACE_OBJECTS=1") }
 
 // digest hashes the history so that no two have the same text: no reference has a
 // line's end in its name.
@@ -236,65 +203,74 @@ func (x *history) digest() string {
 // version is a name for a directory.
 func (x *history) version() string { return strings.TrimPrefix(x.digest(), "sha256:")[:32] }
 
-// write makes the repository in an empty directory, which becomes what .git is.
-func (x *history) write(ctx context.Context, c checkout, dir string) error {
-	env := append(inherited("PATH"), "LC_ALL=C", "HOME="+dir, "GIT_DIR="+dir,
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null")
-	do := func(input string, args ...string) error {
-		_, err := gitWith(ctx, dir, env, strings.NewReader(input), append([]string{"-c", "core.logAllRefUpdates=false"}, args...)...)
-		return err
-	}
-	if err := do("", "init", "-q", "--template=", "--object-format="+x.format); err != nil {
-		return err
-	}
-	if err := do("", "config", "core.bare", "false"); err != nil { // it is not named .git yet
-		return err
-	}
-	if len(x.shallow) > 0 {
-		if err := os.WriteFile(filepath.Join(dir, "shallow"), []byte(strings.Join(x.shallow, "\n")+"\n"), 0o600); err != nil {
-			return err
-		}
-	}
-	if err := x.pack(ctx, c, filepath.Join(dir, "objects", "pack", "pack")); err != nil {
-		return err
-	}
-	if err := do(x.updates(), "update-ref", "--no-deref", "--stdin"); err != nil {
-		return err
-	}
-	if x.branch != "" {
-		if err := do("", "symbolic-ref", "HEAD", x.branch); err != nil {
-			return err
-		}
-	}
-	if err := do("", "pack-refs", "--all"); err != nil {
-		return err
-	}
-	return do("", "read-tree", "HEAD")
-}
-
-// pack copies the objects that are needed and no others.
-func (x *history) pack(ctx context.Context, c checkout, base string) error {
-	wanted := x.commit + "\n"
+// wanted are the objects that lead to all others, a line each.
+func (x *history) wanted() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, x.commit)
 	for _, tag := range x.tags {
 		id, _, _ := strings.Cut(tag, " ")
-		wanted += id + "\n"
-	}
-	_, err := gitWith(ctx, c.top, historyEnv(c), strings.NewReader(wanted),
-		"-c", "pack.writeBitmaps=false", "pack-objects", "-q", "--revs", "--delta-base-offset", base)
-	return err
-}
-
-// updates are the references, for git-update-ref(1).
-func (x *history) updates() string {
-	var b strings.Builder
-	if x.branch == "" {
-		fmt.Fprintf(&b, "update HEAD %s\n", x.commit)
-	} else {
-		fmt.Fprintf(&b, "update %s %s\n", x.branch, x.commit)
-	}
-	for _, tag := range x.tags {
-		id, name, _ := strings.Cut(tag, " ")
-		fmt.Fprintf(&b, "update %s %s\n", name, id)
+		fmt.Fprintln(&b, id)
 	}
 	return b.String()
+}
+
+// write makes the repository in an empty directory, which becomes what .git is.
+// Objects are packed by this repository, which borrows them for that moment: no
+// setting of the checkout's counts, and nothing is written there.
+func (s *store) write(ctx context.Context, x *history, r repository, dir string) error {
+	env := append(inherited("PATH"), "LC_ALL=C", "HOME="+dir, "GIT_DIR="+dir, "GIT_DEFAULT_REF_FORMAT=files",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null")
+	do := func(input string, more []string, args ...string) error {
+		_, err := gitWith(ctx, dir, append(slices.Clone(env), more...), strings.NewReader(input), args...)
+		return err
+	}
+	err := do("", nil, "init", "-q", "--template=", "--object-format="+x.format)
+	if err == nil { // it is not named .git yet
+		err = do("", nil, "config", "core.bare", "false")
+	}
+	if err == nil {
+		err = x.writeReferences(dir)
+	}
+	if err != nil {
+		return err
+	}
+	borrow := []string{"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoteC(r.objects())}
+	pack := filepath.Join(dir, "objects", "pack", "pack")
+	if err := do(x.wanted(), borrow, "pack-objects", "-q", "--revs", "--delta-base-offset", pack); err != nil {
+		return s.unread(r, err)
+	}
+	packs, _ := filepath.Glob(pack + "-*.pack")
+	for _, p := range packs { // objects are what their names say
+		if err := do("", nil, "index-pack", "--verify", p); err != nil {
+			return s.unread(r, err)
+		}
+	}
+	if err := do(x.wanted(), nil, "rev-list", "--objects", "--quiet", "--stdin"); err != nil { // and all are there
+		return s.unread(r, err)
+	}
+	return do("", nil, "read-tree", "HEAD")
+}
+
+// quoteC writes a path as git reads it in a list of paths (git(1),
+// GIT_ALTERNATE_OBJECT_DIRECTORIES).
+func quoteC(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
+}
+
+// writeReferences writes what gitrepository-layout(5) says of HEAD, packed-refs and
+// shallow.
+func (x *history) writeReferences(dir string) error {
+	head, packed := x.commit, slices.Clone(x.tags)
+	if x.branch != "" {
+		head, packed = "ref: "+x.branch, append(packed, x.commit+" "+x.branch)
+	}
+	for name, lines := range map[string][]string{"HEAD": {head}, "packed-refs": packed, "shallow": x.shallow} {
+		if len(lines) == 0 {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }

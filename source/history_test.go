@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ambient-ci/ambient/home"
@@ -116,6 +117,43 @@ func TestHistoryOfCheckouts(t *testing.T) {
 	}
 }
 
+// What a checkout says of parents, and other files than objects and references, count
+// for nothing.
+func TestHistoryIsObjects(t *testing.T) {
+	dir, other := busy(t)
+	h := home.At(t.TempDir())
+	_, plain := together(t, h, dir)
+	head := testGit(t, dir, "rev-parse", "HEAD")
+	testGit(t, dir, "replace", "--graft", head, other)
+	tree(t, dir, map[string]string{".git/info/grafts": head + " " + other + "\n", ".git/info/attributes": "* -delta\n", ".git/shallow": strings.ToUpper(other) + "\n"})
+	out, tricked := together(t, home.At(t.TempDir()), dir)
+	if tricked.Digest != plain.Digest {
+		t.Error("it is another")
+	}
+	if got := testGit(t, out, "log", "--format=%s"); got != "two\none" {
+		t.Errorf("log: %q", got)
+	}
+	check(t, os.WriteFile(dir+"/.git/HEAD", []byte("ref: refs/tags/light\n"), 0o644))
+	out, _ = together(t, home.At(t.TempDir()), dir)
+	if got := testGit(t, out, "rev-parse", "--symbolic-full-name", "HEAD"); got != "HEAD" {
+		t.Errorf("HEAD is %s", got)
+	}
+}
+
+// The cache may be on another file system than the checkout, where nothing is written.
+func TestHistoryElsewhere(t *testing.T) {
+	dir, _ := busy(t)
+	testGit(t, dir, "checkout", "-q", "-f", "main")
+	before := testGit(t, dir, "count-objects", "-v")
+	other, err := os.MkdirTemp("/dev/shm", "history")
+	check(t, err)
+	t.Cleanup(func() { os.RemoveAll(other) })
+	together(t, home.At(other), dir)
+	if after := testGit(t, dir, "count-objects", "-v"); after != before {
+		t.Errorf("the checkout's repository changed:\n%s\n%s", before, after)
+	}
+}
+
 // The digest is that of what git shows, and a look changes nothing.
 func TestHistoryDigest(t *testing.T) {
 	dir, _ := busy(t)
@@ -192,6 +230,67 @@ func TestHistoryRefused(t *testing.T) {
 			check(t, os.WriteFile(filepath.Join(dir, ".git"), text, 0o644))
 			return dir
 		}, "does not know of it"},
+		"a directory of the tree that leads to another's": {func(t *testing.T) string {
+			dir := t.TempDir()
+			tree(t, dir, map[string]string{
+				".git": "gitdir: meta\n", "meta/gitdir": dir + "/.git\n", "meta/commondir": private + "/.git\n", "meta/HEAD": "ref: refs/heads/main\n",
+			})
+			return dir
+		}, "does not know of it"},
+		"a name that git reads otherwise": {func(t *testing.T) string {
+			dir, linked := t.TempDir(), filepath.Join(t.TempDir(), "linked")
+			testGit(t, private, "worktree", "add", "-q", "--detach", linked)
+			tree(t, dir, map[string]string{".git": "gitdir: meta \n", "meta/gitdir": dir + "/.git\n", "meta/commondir": "../worktrees\n"})
+			check(t, os.Symlink(private+"/.git", dir+"/meta "))
+			return dir
+		}, "does not know of it"},
+		"a work tree of a borrower": {func(t *testing.T) string {
+			dir, linked := own(t), filepath.Join(t.TempDir(), "linked")
+			testGit(t, dir, "worktree", "add", "-q", "--detach", linked)
+			tree(t, dir, map[string]string{".git/objects/info/alternates": private + "/.git/objects\n"})
+			return linked
+		}, "alternates"},
+		"a linked object": {func(t *testing.T) string {
+			dir := own(t)
+			check(t, os.MkdirAll(dir+"/.git/objects/ab", 0o755))
+			check(t, os.Symlink(private+"/.git/HEAD", dir+"/.git/objects/ab/"+strings.Repeat("0", 38)))
+			return dir
+		}, "no plain file"},
+		"linked references": {func(t *testing.T) string {
+			dir := own(t)
+			check(t, os.RemoveAll(dir+"/.git/packed-refs"))
+			check(t, os.Symlink(private+"/.git/packed-refs", dir+"/.git/packed-refs"))
+			return dir
+		}, "no plain file"},
+		"a pipe": {func(t *testing.T) string {
+			dir := own(t)
+			check(t, os.RemoveAll(dir+"/.git/shallow"))
+			check(t, syscall.Mkfifo(dir+"/.git/shallow", 0o600))
+			return dir
+		}, "no plain file"},
+		"an object that is not what its name says": {func(t *testing.T) string {
+			dir := own(t)
+			object := func(rev string) string {
+				id := testGit(t, dir, "rev-parse", rev)
+				return filepath.Join(dir, ".git/objects", id[:2], id[2:])
+			}
+			data, err := os.ReadFile(object("HEAD:a"))
+			check(t, err)
+			check(t, os.Remove(object("v1:a")))
+			check(t, os.WriteFile(object("v1:a"), data, 0o444))
+			return dir
+		}, "git can not read all of its history"},
+		"a partial clone": {func(t *testing.T) string {
+			dir, clone := own(t), filepath.Join(t.TempDir(), "clone")
+			testGit(t, dir, "config", "uploadpack.allowFilter", "true")
+			testGit(t, dir, "clone", "-q", "--filter=blob:none", "file://"+dir, clone)
+			return clone
+		}, "partial clone"},
+		"HEAD at a tree": {func(t *testing.T) string {
+			dir := own(t)
+			check(t, os.WriteFile(dir+"/.git/HEAD", []byte(testGit(t, dir, "rev-parse", "HEAD^{tree}")+"\n"), 0o644))
+			return dir
+		}, "git can not read all of its history"},
 		"linked objects": {func(t *testing.T) string {
 			dir := own(t)
 			check(t, os.RemoveAll(dir+"/.git/objects"))

@@ -15,6 +15,7 @@ import (
 	"github.com/ambient-ci/ambient/inputs"
 	"github.com/ambient-ci/ambient/results"
 	"github.com/ambient-ci/ambient/runs"
+	"github.com/ambient-ci/ambient/source"
 	"github.com/ambient-ci/ambient/stages"
 	"github.com/ambient-ci/ambient/templates"
 )
@@ -161,7 +162,7 @@ func (k *keeper) sources() {
 		parent := filepath.Base(filepath.Dir(path))
 		if info, err := os.Lstat(path); err == nil && parent != "modules" {
 			name := parent + "/" + filepath.Base(path)
-			k.add(&kept{kind: "source", name: name, used: info.ModTime(), remove: k.quietly(func() error { return os.RemoveAll(path) })}, path)
+			k.add(&kept{kind: "source", name: name, used: info.ModTime(), remove: k.quietly(func() error { return source.Discard(path) })}, path)
 		}
 	}
 }
