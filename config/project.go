@@ -240,7 +240,11 @@ func (l *loader) git(p *projectDecl, src Source) bool {
 		l.add(Errorf(at, "No repository to hand over", "A source from elsewhere comes without its repository. Remove git = true, or fetch the repository in a pre stage with git_get and history = true."))
 		return false
 	}
-	if _, err := os.Lstat(filepath.Join(src.Address, ".git")); err != nil && !l.opts.SkipSourceCheck {
+	if l.opts.SkipSourceCheck {
+		return true
+	}
+	_, missing := os.Stat(src.Address) // which is said already
+	if _, err := os.Lstat(filepath.Join(src.Address, ".git")); err != nil && missing == nil {
 		l.add(Errorf(at, "Not a git checkout", "The source is not the top of a git checkout, so there is no repository to hand over. Name the top in source, run git init there, or remove git = true."))
 		return false
 	}

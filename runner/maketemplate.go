@@ -64,6 +64,11 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 		return "", err
 	}
 	defer memory.Close()
+	image, err := x.earlyPlaceholder()
+	if err != nil {
+		return "", err
+	}
+	defer image.Close()
 	blank := shape(o)
 	blank.Name, blank.MemoryFile = o.Name, fdPath(memory)
 	if err := blockdev.MakeScratch(ctx, f.Scratch, x.job.Stage.Limits.Disk); err != nil {
@@ -77,13 +82,8 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 			blank.Disks[i].Path = f.Scratch
 			continue
 		}
-		if i < guest.EarlyDisks {
-			file, err := x.earlyPlaceholder()
-			if err != nil {
-				return "", err
-			}
-			defer file.Close()
-			blank.Disks[i].Path = fdPath(file)
+		if i < guest.EarlyDisks { // all are read-only
+			blank.Disks[i].Path = fdPath(image)
 			continue
 		}
 		blank.Disks[i].Path = x.device("template-" + d.Serial)
@@ -110,25 +110,24 @@ func (x *execution) make(ctx context.Context, o qemuvm.Options, f templates.File
 
 // memoryFile is where a machine has its memory while it boots. A page of a file on
 // a disk takes the host several times as long to make: a boot touches 30,000.
-func memoryFile(size int64) (*os.File, error) {
-	f, err := memfd("template")
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Truncate(size >> 20 << 20); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
+func memoryFile(size int64) (*os.File, error) { return memfd("template", nil, size>>20<<20) }
 
-// memfd makes a file that is in memory alone (memfd_create(2)).
-func memfd(name string) (*os.File, error) {
+// memfd makes a file that is in memory alone (memfd_create(2)): it begins with data
+// and has zeros up to a size, in bytes.
+func memfd(name string, data []byte, size int64) (*os.File, error) {
 	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	f := os.NewFile(uintptr(fd), name)
+	if _, err = f.Write(data); err == nil {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // fdPath is a path by which programs of the same user open a file of this process
@@ -147,18 +146,7 @@ func (x *execution) earlyPlaceholder() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := memfd("placeholder")
-	if err != nil {
-		return nil, err
-	}
-	if _, err = f.Write(image); err == nil {
-		err = f.Truncate(largestEarly)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return memfd("placeholder", image, largestEarly)
 }
 
 // saveReady boots a machine and saves it when its guest is ready.

@@ -244,19 +244,7 @@ func memoryDevice(name string, files []blockdev.File) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := memfd(name)
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Truncate(deviceSize(int64(len(data))))
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return memfd(name, data, deviceSize(int64(len(data))))
 }
 
 func secretsArchive(files []blockdev.File) ([]byte, error) {
