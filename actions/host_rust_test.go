@@ -2,6 +2,8 @@ package actions
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +88,17 @@ func TestToolsAnswer(t *testing.T) {
 	if strings.Contains(h.Default("pip"), "pip.example") {
 		t.Error("pip's configuration was taken for its default")
 	}
+	// A cargo that does not work is passed over.
+	broken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(broken, "cargo"), []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", broken+":"+path)
+	if got := NewHost(nil).Default("cargo"); got != h.Default("cargo") {
+		t.Errorf("behind a cargo that does not work: %q", got)
+	}
+	t.Setenv("PATH", path)
 	// The index of crates is where cargo says it is.
 	if _, err := h.Document(strings.TrimPrefix(h.Default("cargo"), "sparse+")+"config.json", "application/json"); err != nil {
 		t.Error(err)

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -153,7 +155,8 @@ func noNetwork() (env []string, closer io.Closer, err error) {
 
 // askCargo has cargo look for a crate, and reads from its error where it would
 // have asked for it. A git index, which cargo had before 1.70, has no such
-// error.
+// error. The first cargo that answers counts: that of rustup is none without a
+// toolchain, and Debian's may be behind it.
 func askCargo() string {
 	env, proxy, err := noNetwork()
 	if err != nil {
@@ -169,14 +172,30 @@ func askCargo() string {
 	if os.WriteFile(dir+"/Cargo.toml", []byte(manifest), 0o600) != nil || os.WriteFile(dir+"/lib.rs", nil, 0o600) != nil {
 		return ""
 	}
-	_, text, _ := output(dir, append(env, "CARGO_HOME="+dir+"/home", "CARGO_NET_RETRY=0", "CARGO_TERM_COLOR=never", "RUSTUP_AUTO_INSTALL=0"), "cargo", "generate-lockfile")
-	if m := cargoWanted.FindStringSubmatch(text); m != nil {
-		return "sparse+" + m[1]
+	env = append(env, "CARGO_HOME="+dir+"/home", "CARGO_NET_RETRY=0", "CARGO_TERM_COLOR=never", "RUSTUP_AUTO_INSTALL=0",
+		"CARGO_LOG=network::fetch=debug") // from 1.96 on the error itself does not name the address
+	for _, cargo := range installed("cargo") {
+		_, text, _ := output(dir, env, cargo, "generate-lockfile")
+		if m := cargoWanted.FindStringSubmatch(text); m != nil {
+			return "sparse+" + m[1]
+		}
 	}
 	return ""
 }
 
-var cargoWanted = regexp.MustCompile("`(https?://[^` ]+/)config\\.json`")
+// installed returns the programs of a name in PATH, in its order.
+func installed(name string) []string {
+	var all []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path, err := exec.LookPath(filepath.Join(dir, name))
+		if err == nil && filepath.IsAbs(path) && !slices.Contains(all, path) {
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+var cargoWanted = regexp.MustCompile("(?:`|url=\")(https?://[^`\" ]+/)config\\.json[`\"]")
 
 // askRustup has rustup look for a toolchain that is not there, in a home of its
 // own, and reads from its error where toolchains are.
