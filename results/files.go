@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // inTheWay reports whether a directory could not get its name because something
@@ -21,6 +23,11 @@ func inTheWay(err error) bool {
 
 // collect gives every regular file of a directory a second name in another one.
 func collect(from, to string) ([]File, error) {
+	dir, err := os.Open(from)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
 	entries, err := os.ReadDir(from)
 	if err != nil {
 		return nil, err
@@ -33,7 +40,7 @@ func collect(from, to string) ([]File, error) {
 		if len(files) == maxFiles {
 			return nil, fmt.Errorf("%s holds more than %d files", from, maxFiles)
 		}
-		if err := link(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+		if err := link(dir, e.Name(), filepath.Join(to, e.Name())); err != nil {
 			return nil, err
 		}
 		info, err := os.Lstat(filepath.Join(to, e.Name()))
@@ -45,9 +52,14 @@ func collect(from, to string) ([]File, error) {
 	return files, nil
 }
 
-// take puts the files of an entry into a stage's directory and checks the
-// content of its output. After an error nothing is left there.
-func (s *Store) take(ctx context.Context, e *Entry, to string) (err error) {
+// take puts the files into a stage's directory and checks the content of the
+// output. After an error nothing is left there.
+func (k *kept) take(ctx context.Context, to string) (err error) {
+	from, err := k.dir.Open(filesDir)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
 	var made []string
 	defer func() {
 		if err != nil {
@@ -56,28 +68,40 @@ func (s *Store) take(ctx context.Context, e *Entry, to string) (err error) {
 			}
 		}
 	}()
-	for _, f := range e.Files {
+	for _, f := range k.Files {
 		name := filepath.Join(to, f.Name)
-		if err := link(filepath.Join(s.filesOf(e), f.Name), name); err != nil {
+		if err := link(from, f.Name, name); err != nil {
 			return err
 		}
 		made = append(made, name)
 	}
-	return e.verify(ctx, to)
-}
-
-// verify reads the output in a directory and compares its digest.
-func (e *Entry) verify(ctx context.Context, dir string) error {
-	if e.Output == nil {
+	if k.Output == nil {
 		return nil
 	}
-	f, err := os.Open(filepath.Join(dir, e.Output.File))
+	out, err := os.Open(filepath.Join(to, k.Output.File))
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	return k.verify(ctx, out)
+}
+
+// look checks the content of the output where it is kept.
+func (k *kept) look(ctx context.Context) error {
+	if k.Output == nil {
+		return nil
+	}
+	out, err := k.dir.Open(filepath.Join(filesDir, k.Output.File))
+	if err != nil {
+		return err
+	}
+	return k.verify(ctx, out)
+}
+
+// verify reads an output, compares its digest and closes it.
+func (e *Entry) verify(ctx context.Context, out *os.File) error {
+	defer out.Close()
 	sum := sha256.New()
-	n, err := io.Copy(sum, reader{ctx, f})
+	n, err := io.Copy(sum, reader{ctx, out})
 	if err != nil {
 		return err
 	}
@@ -100,22 +124,27 @@ func (r reader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// link gives a file a second name, or a copy where a link can not be.
-func link(from, to string) error {
-	err := os.Link(from, to)
-	for _, can := range []error{syscall.EXDEV, syscall.EPERM, syscall.EMLINK, syscall.ENOTSUP} {
+// link gives a file of a directory a second name, or a copy where a link can not
+// be.
+func link(dir *os.File, from, to string) error {
+	err := unix.Linkat(int(dir.Fd()), from, unix.AT_FDCWD, to, 0)
+	for _, can := range []error{unix.EXDEV, unix.EPERM, unix.EMLINK, unix.ENOTSUP} {
 		if errors.Is(err, can) {
-			return duplicate(from, to)
+			return duplicate(dir, from, to)
 		}
 	}
-	return err
+	if err != nil {
+		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}
+	}
+	return nil
 }
 
-func duplicate(from, to string) error {
-	in, err := os.Open(from)
+func duplicate(dir *os.File, from, to string) error {
+	fd, err := unix.Openat(int(dir.Fd()), from, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return &os.PathError{Op: "open", Path: from, Err: err}
 	}
+	in := os.NewFile(uintptr(fd), from)
 	defer in.Close()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -30,7 +30,12 @@ func (s *Store) lastFile(p *config.Project, id config.StageID) string {
 
 // last returns nil when the stage never ran here, as far as can be known.
 func (s *Store) last(p *config.Project, id config.StageID) *last {
-	data, _, err := readBounded(s.lastFile(p, id))
+	dir, err := os.OpenRoot(filepath.Join(s.dir, lastDir))
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	data, _, err := readBounded(dir, filepath.Base(s.lastFile(p, id)))
 	if err != nil {
 		return nil
 	}

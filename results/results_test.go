@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -338,6 +339,46 @@ func TestPrune(t *testing.T) {
 	_, there := os.Stat(young)
 	if all, _ := b.Store.List(); len(all) != 2 || gone == nil || there != nil {
 		t.Errorf("%d are left; of a crash: %v, %v", len(all), gone, there)
+	}
+}
+
+// TestReplacedMeanwhile takes a result that another run replaces between its
+// entry and its files: everything is of the one whose entry was read, or nothing.
+func TestReplacedMeanwhile(t *testing.T) {
+	b := newBench(t)
+	b.apply(stages.Succeeded)
+	key := keyOf(b.world.id.Parts)
+	forced := b.job()
+	found := b.Find(t.Context(), forced)
+	for _, f := range []string{"artifacts.tar", "build.log"} {
+		os.Remove(filepath.Join(forced.Dir, f))
+	}
+	k, err := b.Store.open(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	if err := os.Rename(b.Store.keyDir(key), filepath.Join(b.home.Results(), "old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.run(forced, found, stages.Succeeded); err != nil {
+		t.Fatal(err)
+	}
+	job := b.job()
+	if err := k.take(t.Context(), job.Dir); err != nil || k.Run != "r1" {
+		t.Fatalf("%s: %v", k.Run, err)
+	}
+	log, err := os.ReadFile(filepath.Join(job.Dir, "build.log"))
+	if err != nil || string(log) != "log of r1" {
+		t.Errorf("took %q: %v", log, err)
+	}
+	os.RemoveAll(filepath.Join(b.home.Results(), "old"))
+	gone := b.job()
+	if err := k.take(t.Context(), gone.Dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("took what is gone: %v", err)
+	}
+	if left, _ := os.ReadDir(gone.Dir); len(left) > 0 {
+		t.Errorf("left %v", left)
 	}
 }
 

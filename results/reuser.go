@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
@@ -36,19 +37,28 @@ type token struct {
 	known bool // there is an identity
 }
 
+// mostLooks bounds how often Find looks again because the result was replaced
+// while it was taken.
+const mostLooks = 3
+
 // Find implements stages.Reuser.
-func (u *Reuser) Find(ctx context.Context, job *stages.Job) stages.Found {
-	e, found := u.lookup(ctx, job)
-	if e == nil {
-		return found
+func (u *Reuser) Find(ctx context.Context, job *stages.Job) (found stages.Found) {
+	var e *kept
+	err := fs.ErrNotExist
+	for look := 0; look < mostLooks && errors.Is(err, fs.ErrNotExist); look++ {
+		if e, found = u.lookup(ctx, job); e == nil {
+			return found
+		}
+		defer e.Close()
+		err = e.take(ctx, job.Dir)
 	}
-	if err := u.Store.take(ctx, e, job.Dir); err != nil {
+	if err != nil {
 		found.Reason = "the result of run " + e.Run + " is gone or damaged"
 		return found
 	}
 	u.Store.touch(e.Key, u.now())
-	u.remember(job, e)
-	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e), Tests: e.Tests}
+	u.remember(job, e.Entry)
+	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e.Entry), Tests: e.Tests}
 	if o := e.Output; o != nil {
 		res.Output = &stages.Data{From: job.Stage.ID, Path: filepath.Join(job.Dir, o.File), Size: o.Size, Digest: o.Digest}
 	}
@@ -72,8 +82,8 @@ func (u *Reuser) remember(job *stages.Job, e *Entry) {
 func reusedReason(e *Entry) string { return "nothing that it sees has changed since run " + e.Run }
 
 // lookup returns the entry that can stand for a job, or else why it has to run.
-// The output of the entry has not been read.
-func (u *Reuser) lookup(ctx context.Context, job *stages.Job) (*Entry, stages.Found) {
+// The output of the entry has not been read. The caller closes it.
+func (u *Reuser) lookup(ctx context.Context, job *stages.Job) (*kept, stages.Found) {
 	id, err := u.Identifier.Identity(ctx, job)
 	if err != nil {
 		return nil, stages.Found{Reason: err.Error(), Token: token{}}
@@ -93,12 +103,13 @@ func (u *Reuser) lookup(ctx context.Context, job *stages.Job) (*Entry, stages.Fo
 	if found.Reason != "" {
 		return nil, found
 	}
-	e, err := u.Store.load(keyOf(id.Parts))
+	e, err := u.Store.open(keyOf(id.Parts))
 	if err != nil {
 		found.Reason = u.why(job, id, err)
 		return nil, found
 	}
-	if found.Reason = u.unfit(job, id, e); found.Reason != "" {
+	if found.Reason = u.unfit(job, id, e.Entry); found.Reason != "" {
+		e.Close()
 		return nil, found
 	}
 	return e, found

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/ambient-ci/ambient/home"
-	"github.com/ambient-ci/ambient/stages"
 )
 
 // Store is the place of all results of a home. It is safe for concurrent use,
@@ -22,42 +21,6 @@ type Store struct{ dir string }
 
 // NewStore returns the store of a home. Nothing is created.
 func NewStore(h *home.Home) *Store { return &Store{dir: h.Results()} }
-
-// Entry is a result that can be used again.
-type Entry struct {
-	Version int           `json:"v"`
-	Key     string        `json:"key"`   // 64 hex digits
-	Stage   string        `json:"stage"` // "greet/plan.build"
-	Run     string        `json:"run"`   // that made it
-	Made    time.Time     `json:"made"`
-	Parts   []stages.Part `json:"parts"` // what the stage saw
-	Output  *Output       `json:"output,omitempty"`
-	Files   []File        `json:"files"`
-	Tests   *stages.Tests `json:"tests,omitempty"`
-
-	Used time.Time `json:"-"` // when it was made or last used
-}
-
-// Output says which of the files is the artifacts, or the deps of a pre stage.
-type Output struct {
-	File   string `json:"file"`
-	Size   int64  `json:"size"`
-	Digest string `json:"digest"` // "sha256:…"
-}
-
-// File is a file that was kept of the stage.
-type File struct {
-	Name string `json:"name"`
-	Size int64  `json:"size"`
-}
-
-// Bytes is what the files take, shared with the record of the run.
-func (e *Entry) Bytes() (sum int64) {
-	for _, f := range e.Files {
-		sum += f.Size
-	}
-	return sum
-}
 
 // entryVersion is the version of the schema of Entry as JSON.
 const entryVersion = 1
@@ -80,68 +43,10 @@ var (
 
 func (s *Store) keyDir(key string) string { return filepath.Join(s.dir, keysDir, key) }
 
-func (s *Store) filesOf(e *Entry) string { return filepath.Join(s.keyDir(e.Key), filesDir) }
-
 // Empty reports whether no result was ever kept.
 func (s *Store) Empty() bool {
 	_, err := os.Stat(filepath.Join(s.dir, keysDir))
 	return err != nil
-}
-
-// load reads an entry and checks everything but the content of its files.
-func (s *Store) load(key string) (*Entry, error) {
-	dir := s.keyDir(key)
-	data, info, err := readBounded(filepath.Join(dir, entryFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errNoResult
-	}
-	if err != nil {
-		return nil, err
-	}
-	e := &Entry{}
-	if err := json.Unmarshal(data, e); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	if e.Version != entryVersion || e.Key != key || keyOf(e.Parts) != key || len(e.Files) > maxFiles {
-		return nil, errDamaged
-	}
-	e.Used = info.ModTime()
-	return e, e.check(dir)
-}
-
-// check compares the files with what is there.
-func (e *Entry) check(dir string) error {
-	output := e.Output == nil
-	for _, f := range e.Files {
-		if !plainName(f.Name) {
-			return errDamaged
-		}
-		info, err := os.Lstat(filepath.Join(dir, filesDir, f.Name))
-		if err != nil || !info.Mode().IsRegular() || info.Size() != f.Size {
-			return fmt.Errorf("%w: %s", errDamaged, f.Name)
-		}
-		output = output || e.Output.File == f.Name && e.Output.Size == f.Size
-	}
-	if !output {
-		return errDamaged
-	}
-	return nil
-}
-
-func plainName(name string) bool {
-	return name != "" && !strings.HasPrefix(name, ".") && name == filepath.Base(name) && filepath.IsLocal(name)
-}
-
-func readBounded(name string) ([]byte, os.FileInfo, error) {
-	info, err := os.Lstat(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxEntry {
-		return nil, nil, errDamaged
-	}
-	data, err := os.ReadFile(name)
-	return data, info, err
 }
 
 // publish keeps e with the files of a stage's directory. A result that has the
@@ -170,7 +75,12 @@ func (s *Store) publish(e *Entry, from string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := e.check(tmp); err != nil {
+	dir, err := os.OpenRoot(tmp)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := e.check(dir); err != nil {
 		return err
 	}
 	if err := home.WriteFile(filepath.Join(tmp, entryFile), append(data, '\n'), 0o600); err != nil {
