@@ -27,6 +27,8 @@ type ProbeOptions struct {
 	// Try judges a machine that has started: nil when its guest works. It must
 	// return when ctx ends or the machine does.
 	Try func(ctx context.Context, vm *VM) error
+	// Trying, if not nil, is told of each accelerator that is about to be tried.
+	Trying func(accel string)
 	// CacheFile remembers the choice; empty: it is not remembered.
 	CacheFile string
 	// RequireKVM refuses emulation.
@@ -144,12 +146,17 @@ func (c Choice) allowed(requireKVM bool) (Choice, error) {
 
 func (p *ProbeOptions) search(ctx context.Context, kvmErr error) (Choice, error) {
 	var reasons []Rejected
+	trying := ""
 	for _, c := range candidates {
 		if c.accel != KVM && p.RequireKVM {
 			continue
 		}
 		err := kvmErr
 		if err == nil || c.accel != KVM {
+			if p.Trying != nil && trying != c.accel {
+				trying = c.accel
+				p.Trying(trying)
+			}
 			err = p.try(ctx, c)
 		}
 		switch {
@@ -191,7 +198,7 @@ func (p *ProbeOptions) try(ctx context.Context, c candidate) error {
 	var console tail
 	read := make(chan struct{})
 	go func() {
-		console.readFrom(vm.Console())
+		console.readFrom(vm.Console(), nil)
 		close(read)
 	}()
 	defer context.AfterFunc(ctx, vm.Kill)() // a guest that hangs must not hang Try
@@ -201,6 +208,10 @@ func (p *ProbeOptions) try(ctx context.Context, c candidate) error {
 	vm.Kill()
 	exit := vm.Wait()
 	<-read
+	var missing *MissingError
+	if errors.As(exit, &missing) {
+		return missing
+	}
 	return probeError(ctx, c, err, exit, console.String())
 }
 

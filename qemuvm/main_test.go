@@ -14,7 +14,7 @@ import (
 // roleVariable makes the test binary play another process.
 const roleVariable = "QEMUVM_TEST_ROLE"
 
-var roles = map[string]func() error{"parent": parentRole, "fulldisk": fullDiskRole}
+var roles = map[string]func() error{"parent": parentRole, "fulldisk": fullDiskRole, "incomplete": incompleteRole}
 
 // scripts play QEMUs that misbehave, by the machine's name. They are written
 // before any process is started: a program that is open for writing, if only in

@@ -2,9 +2,11 @@ package qemuvm
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"sync"
 	"syscall"
@@ -71,7 +73,7 @@ func (p *process) life(stderr *os.File, started chan<- error) {
 	}
 	drained := make(chan struct{})
 	go func() {
-		p.stderr.readFrom(stderr)
+		p.stderr.readFrom(stderr, p.judge)
 		close(drained)
 	}()
 	p.reap()
@@ -79,6 +81,20 @@ func (p *process) life(stderr *os.File, started chan<- error) {
 	<-drained
 	stderr.Close()
 	close(p.done)
+}
+
+// loader matches what QEMU says of a file of its own that starts kernels. It goes
+// on without (hw/core/loader.c), with a machine that never does anything.
+var loader = regexp.MustCompile(`(?i)could not open option rom '((?:pvh|linuxboot|linuxboot_dma)\.bin)'`)
+
+// judge ends a QEMU whose words say that it can not work.
+func (p *process) judge(said string) {
+	if m := loader.FindStringSubmatch(said); m != nil {
+		p.kill(&MissingError{
+			Binary: p.cmd.Path, Err: fmt.Errorf("its file %s, which starts kernels, is missing", m[1]),
+			Remedy: "install the package that has it (Debian's is qemu-system-data)",
+		})
+	}
 }
 
 // reap waits for the process, ends whatever is left of its group, and only then
@@ -131,6 +147,14 @@ func (p *process) result(command string) *ExitError {
 	return e
 }
 
+// killedFor gives the cause of the first kill; nil: there was none, or it was
+// wanted.
+func (p *process) killedFor() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cause
+}
+
 // tailSize is how much of standard error is kept, in bytes.
 const tailSize = 4096
 
@@ -140,7 +164,8 @@ type tail struct {
 	data []byte
 }
 
-func (t *tail) readFrom(f io.Reader) {
+// readFrom reads all there is; each, if not nil, gets what is kept so far.
+func (t *tail) readFrom(f io.Reader, each func(string)) {
 	buf := make([]byte, tailSize)
 	for {
 		n, err := f.Read(buf)
@@ -148,6 +173,9 @@ func (t *tail) readFrom(f io.Reader) {
 		t.data = append(t.data, buf[:n]...)
 		t.data = t.data[max(0, len(t.data)-tailSize):]
 		t.mu.Unlock()
+		if each != nil {
+			each(t.String())
+		}
 		if err != nil {
 			return
 		}

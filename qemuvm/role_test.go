@@ -160,18 +160,111 @@ func awaitIOError(vm *VM, limit time.Duration) (*IOError, error) {
 // A full disk of the host stops the machine and is told to the host only.
 func TestHostDiskFull(t *testing.T) {
 	t.Parallel()
-	cmd := roleCommand(t, "fulldisk")
+	out, err := privateCommand(t, "fulldisk").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "the host's disk is full: the file of disk \"scratch\" can not grow\n"; string(out) != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+}
+
+// privateCommand runs the test binary in that role, with mounts of its own.
+func privateCommand(t *testing.T, role string) *exec.Cmd {
+	t.Helper()
+	cmd := roleCommand(t, role)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
-	out, err := cmd.Output()
+	return cmd
+}
+
+// incompleteRole hides the files with which QEMU starts a kernel and tries one.
+func incompleteRole() error {
+	o, err := roleMachine()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "qemuvm-incomplete-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) // in which nothing is mounted by then
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("private mounts: %w", err)
+	}
+	o.Kernel = filepath.Join(dir, "kernel")
+	if err := os.WriteFile(o.Kernel, make([]byte, 8192), 0o600); err != nil {
+		return err
+	}
+	dirs, err := exec.Command(o.Binary, "-L", "help").Output()
+	if err != nil {
+		return err
+	}
+	for i, data := range strings.Fields(string(dirs)) {
+		real := filepath.Join(dir, strconv.Itoa(i))
+		if err := hideLoaders(data, real); err != nil {
+			return err
+		}
+		defer unix.Unmount(real, unix.MNT_DETACH)
+	}
+	vm, err := Start(context.Background(), o)
+	if err == nil {
+		defer vm.Close()
+		select {
+		case <-vm.Done():
+			err = vm.Wait()
+		case <-time.After(60 * time.Second):
+			return errors.New("it still runs")
+		}
+	}
+	var missing *MissingError
+	if !errors.As(err, &missing) {
+		return fmt.Errorf("got %v", err)
+	}
+	fmt.Println(missing.Err)
+	return nil
+}
+
+// hideLoaders puts a directory in the place of another one that has all its files,
+// but for those that start kernels. The real one is at the path real then.
+func hideLoaders(data, real string) error {
+	files, err := os.ReadDir(data)
+	if err != nil {
+		return nil // QEMU looks where there need not be anything
+	}
+	if err := os.Mkdir(real, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount(data, real, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s: %w", data, err)
+	}
+	if err := unix.Mount("tmpfs", data, "tmpfs", 0, "size=1m"); err != nil {
+		return fmt.Errorf("cover %s: %w", data, err)
+	}
+	for _, f := range files {
+		if f.Name() == "pvh.bin" || strings.HasPrefix(f.Name(), "linuxboot") {
+			continue
+		}
+		if err := os.Symlink(filepath.Join(real, f.Name()), filepath.Join(data, f.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A QEMU that lacks what starts kernels is named at once: it would run a machine
+// that never does anything.
+func TestIncompleteQEMU(t *testing.T) {
+	t.Parallel()
+	out, err := privateCommand(t, "incomplete").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "the host's disk is full: the file of disk \"scratch\" can not grow\n"; string(out) != want {
+	if want := "its file linuxboot_dma.bin, which starts kernels, is missing\n"; string(out) != want {
 		t.Errorf("got %q, want %q", out, want)
 	}
 }

@@ -162,6 +162,9 @@ func (v *VM) greet(ctx context.Context, o *Options) error {
 		return fmt.Errorf("start QEMU: %w", context.Cause(ctx))
 	}
 	reason := v.refusal(err, o.startLimit())
+	if cause := v.proc.killedFor(); cause != nil {
+		return cause
+	}
 	// An old QEMU may stumble over an option that it does not know.
 	if version, verr := VersionOf(ctx, o.Binary); verr == nil && version.Less(Minimum) {
 		return &TooOldError{o.Binary, version}

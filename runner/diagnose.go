@@ -189,7 +189,7 @@ func checkMachine(ctx context.Context, h *home.Home) []Check {
 func remedy(err error) string {
 	var missing *qemuvm.MissingError
 	if errors.As(err, &missing) {
-		return "apt-get install " + qemuvm.HostArch().Package()
+		return missing.Remedy
 	}
 	return "see the checks above"
 }

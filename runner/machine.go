@@ -104,7 +104,7 @@ func (m *machine) find(ctx context.Context, r *Runner, progress func(string)) er
 	if err != nil {
 		return fmt.Errorf("the built-in image: %w", err)
 	}
-	if m.choice, err = m.probe(ctx, r, builtin); err != nil {
+	if m.choice, err = m.probe(ctx, r, builtin, progress); err != nil {
 		return err
 	}
 	m.found = true
@@ -118,7 +118,7 @@ const emulationNote = "KVM does not work here (ambient doctor says why), so QEMU
 
 // probe boots the built-in image with each accelerator until one works, or
 // remembers what worked since the host booted.
-func (m *machine) probe(ctx context.Context, r *Runner, img *images.Image) (qemuvm.Choice, error) {
+func (m *machine) probe(ctx context.Context, r *Runner, img *images.Image, progress func(string)) (qemuvm.Choice, error) {
 	b, err := m.on(ctx, r, img)
 	if err != nil {
 		return qemuvm.Choice{}, err
@@ -128,9 +128,12 @@ func (m *machine) probe(ctx context.Context, r *Runner, img *images.Image) (qemu
 	o.Disks = []qemuvm.Disk{{Serial: guest.SerialRoot, Path: b.root, ReadOnly: true}}
 	o.Ports = []string{guest.PortControl, guest.PortLog}
 	return qemuvm.Choose(ctx, qemuvm.ProbeOptions{
-		Machine: o, Try: tryGuest, CacheFile: r.home.AccelFile(), RequireKVM: r.opts.RequireKVM,
+		Machine: o, Try: tryGuest, Trying: func(accel string) { progress("finding out whether " + accelNames[accel] + " works here") },
+		CacheFile: r.home.AccelFile(), RequireKVM: r.opts.RequireKVM,
 	})
 }
+
+var accelNames = map[string]string{qemuvm.KVM: "KVM", qemuvm.TCG: "emulation"}
 
 // tryGuest is satisfied once the guest program has booted and answered.
 func tryGuest(ctx context.Context, vm *qemuvm.VM) error {
