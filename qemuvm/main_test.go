@@ -126,11 +126,11 @@ func leaked() string {
 }
 
 // guestCode is testdata/guest.s.
-const guestCode = "31c08ed88ec08ed0bc007cfcbe5a7ce834008b2ef07d85ed741cb443b000b280" +
-	"be7c7ccd137209668306847c404debe6be677ce81000f606f27d017506b006ba" +
-	"f90ceef4ebfdbafd03eca82074fbac84c07406baf803eeebedc367756573743a" +
-	"20686572650a0067756573743a207772697465206661696c65640a0010004000" +
-	"0080000040"
+const guestCode = "31c08ed88ec08ed0bc007cfcbe5d7ce834008b2ef07d85ed741cb443b000b280" +
+	"be807ccd137209668306887c404debe6be6a7ce81000f606f27d017506b006ba" +
+	"f90ceef4ebfd9cfabafd03eca82074fbac84c07406baf803eeebed9dc3677565" +
+	"73743a20686572650a0067756573743a207772697465206661696c65640a0090" +
+	"100040000080000040"
 
 // bootSector is a guest that writes chunks of 32 KiB, and then hangs or resets.
 func bootSector(chunks uint8, hang bool) []byte {

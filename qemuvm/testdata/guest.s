@@ -38,8 +38,10 @@ end:
 hang:
   hlt
   jmp hang
-print:
-  movw $0x3fd,%dx
+print:                       # uninterrupted: the BIOS writes to the port when its timer rings
+  pushf
+  cli
+0:movw $0x3fd,%dx
 1: inb %dx,%al
   testb $0x20,%al
   jz 1b
@@ -48,8 +50,9 @@ print:
   jz 2f
   movw $0x3f8,%dx
   outb %al,%dx
-  jmp print
-2: ret
+  jmp 0b
+2: popf
+  ret
 hello: .asciz "guest: here\n"
 fail: .asciz "guest: write failed\n"
 .balign 4
