@@ -105,7 +105,7 @@ func (h *Home) Lock(ctx context.Context, name string) (release func(), err error
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return func() { Unlock(f) }, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			f.Close()
@@ -134,7 +134,26 @@ func Hold(path string) (release func(), err error) {
 		}
 		return nil, err
 	}
-	return func() { f.Close() }, nil
+	return func() { Unlock(f) }, nil
+}
+
+// Unlock ends a lock (flock(2)) and closes its file. Closing alone is not enough: a
+// program that is being started has the file open for a moment, and with it the
+// lock.
+func Unlock(f *os.File) error {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // which fails only where there is none
+	return f.Close()
+}
+
+// StillThere reports whether an open file is the one that has its path: another may
+// have taken its place. Who locks a file asks afterwards.
+func StillThere(f *os.File) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Lstat(f.Name())
+	return err == nil && os.SameFile(mine, there)
 }
 
 // ErrHeld says that another process holds a lock.

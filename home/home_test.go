@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -179,4 +181,34 @@ func TestQuiet(t *testing.T) {
 	if !quiet() || ran != 2 {
 		t.Errorf("it ran %d times", ran)
 	}
+}
+
+// A lock that was released is free, also while this process starts programs, which
+// have the file open for a moment.
+func TestReleasedWhileForking(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "held")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					_ = exec.Command("/bin/true").Run()
+				}
+			}
+		})
+	}
+	for range 2000 {
+		release, err := Hold(path)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		release()
+	}
+	close(stop)
+	wg.Wait()
 }

@@ -61,7 +61,7 @@ func (i *Image) Close() error {
 	if i.gone {
 		os.RemoveAll(filepath.Dir(i.Path))
 	}
-	return i.lock.Close()
+	return home.Unlock(i.lock)
 }
 
 // flock takes a lock without waiting: false if somebody else has it.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ambient-ci/ambient/home"
 )
 
 // Limits bound what a Store keeps. Zero fields mean the defaults.
@@ -156,8 +158,8 @@ func (s *Store) remove(dir string) bool {
 	if err != nil {
 		return removeRest(dir)
 	}
-	defer f.Close()
-	if ok, err := flock(f, syscall.LOCK_EX); !ok || err != nil || !isAt(f, dir) {
+	defer home.Unlock(f)
+	if ok, err := flock(f, syscall.LOCK_EX); !ok || err != nil || !home.StillThere(f) {
 		return false
 	}
 	gone := filepath.Join(s.dir, tempPrefix+rand.Text())
@@ -173,17 +175,6 @@ func removeRest(dir string) bool {
 	os.Remove(filepath.Join(dir, aboutFile))
 	os.Remove(filepath.Join(dir, contentsFile))
 	return os.Remove(dir) == nil
-}
-
-// isAt reports whether an open file is still the image of a directory. Once it is
-// locked it stays so.
-func isAt(f *os.File, dir string) bool {
-	mine, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Stat(filepath.Join(dir, imageFile))
-	return err == nil && os.SameFile(mine, there)
 }
 
 // tidy removes links to images that are gone, and directories of earlier boots
