@@ -27,7 +27,7 @@ type execution struct {
 	how       string // how the machine was started, for the user
 	vm        *qemuvm.VM
 	ready     *guest.Ready // said by a machine that went on from a template
-	key       string       // of that template, when it was there before
+	blame     func()       // removes that template: nil without one
 	booting   time.Time
 	started   func()      // lets the next machine start; safe to call again
 	mac       string      // of the network device, if there is one
@@ -160,8 +160,8 @@ func (x *execution) supervise(ctx context.Context) {
 	x.started()
 	x.times.Boot, x.times.Work = durations(x.booting, booted, time.Now())
 	r := verdict(x.job.Stage, story)
-	if x.key != "" && r.Outcome == stages.Errored && story.begun == 0 {
-		x.runner.templates.Remove(x.key) // it may be to blame
+	if x.blame != nil && r.Outcome == stages.Errored && story.begun == 0 {
+		x.blame()
 	}
 	collecting := time.Now()
 	x.collect(&r, story)

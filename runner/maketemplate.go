@@ -41,7 +41,7 @@ func (x *execution) first(ctx context.Context, o qemuvm.Options, key string) err
 		return fmt.Errorf("no template could be made: %w", err)
 	}
 	if x.vm != nil {
-		x.key = key
+		x.blame = func() { store.Remove(key) }
 	}
 	store.Evict(templates.DefaultLimit)
 	return nil

@@ -191,8 +191,7 @@ func (x *execution) fast(ctx context.Context, o qemuvm.Options) error {
 // restored starts the machine from the template of a key. One that does not
 // work is removed.
 func (x *execution) restored(ctx context.Context, o qemuvm.Options, key string) error {
-	store := x.runner.templates
-	t, err := store.Use(key)
+	t, err := x.runner.templates.Use(key)
 	if err != nil {
 		return err
 	}
@@ -200,13 +199,13 @@ func (x *execution) restored(ctx context.Context, o qemuvm.Options, key string) 
 	began := time.Now()
 	vm, err := x.goOn(ctx, o, t.Files, t.Info.QEMU)
 	if err != nil {
-		t.Close()
 		if ctx.Err() == nil {
-			store.Remove(key)
+			t.Remove()
 		}
+		t.Close()
 		return fmt.Errorf("the template did not work and was removed: %w", err)
 	}
-	x.key = key
+	x.blame = func() { t.Remove() }
 	x.own(vm, fmt.Sprintf("restored in %s, %s", took(began), x.base.accel))
 	return nil
 }

@@ -52,8 +52,16 @@ func (s *Store) newStage() (*stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := home.Hold(filepath.Join(dir, stageLock))
+	// It gets its name when it is held: in between another process could take it.
+	lock := filepath.Join(dir, stageLock)
+	release, err := home.Hold(lock + "-new")
+	if err == nil {
+		err = os.Rename(lock+"-new", lock)
+	}
 	if err != nil {
+		if release != nil {
+			release()
+		}
 		os.RemoveAll(dir)
 		return nil, err
 	}
@@ -140,8 +148,8 @@ func (s *Store) evict(key string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	defer home.Unlock(f)
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil || !home.StillThere(f) {
 		return false
 	}
 	s.Remove(key)

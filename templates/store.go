@@ -41,9 +41,10 @@ func Open(h *home.Home) *Store { return &Store{h} }
 // Template is a template in use: until Close it is not evicted.
 type Template struct {
 	Files
-	Info Info
-	dir  string
-	lock *os.File
+	Info  Info
+	store *Store
+	dir   string
+	lock  *os.File
 }
 
 // Files are the paths of a template's files.
@@ -100,33 +101,42 @@ func (s *Store) Use(key string) (*Template, error) {
 		}
 		// One may have been published since.
 		if lock, err = os.Open(filepath.Join(dir, markerFile)); errors.Is(err, os.ErrNotExist) {
-			return nil, s.damaged(key, errors.New("it has no marker"))
+			s.Remove(key)
+			return nil, &DamagedError{"it has no marker"}
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	t := &Template{Files: filesIn(dir), dir: dir, lock: lock}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
-		lock.Close()
-		return nil, ErrNone // it is being evicted
+	t := &Template{Files: filesIn(dir), store: s, dir: dir, lock: lock}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil || !home.StillThere(lock) {
+		t.Close()
+		return nil, ErrNone // it is being evicted, or has been
 	}
 	if err := t.check(key); err != nil {
-		t.Close()
-		return nil, s.damaged(key, err)
+		defer t.Close()
+		if !t.Remove() {
+			return nil, ErrNone // others did so while it was looked at
+		}
+		return nil, &DamagedError{err.Error()}
 	}
 	now := time.Now()
 	_ = os.Chtimes(lock.Name(), now, now) // for eviction; one that can't be touched goes earlier
 	return t, nil
 }
 
-func (s *Store) damaged(key string, err error) error {
-	s.Remove(key)
-	return &DamagedError{err.Error()}
-}
-
 // Close ends the use. It may be called any number of times.
-func (t *Template) Close() { t.lock.Close() }
+func (t *Template) Close() { home.Unlock(t.lock) }
+
+// Remove removes the template and reports whether it did: not when it is gone
+// already, whatever has its name by now. It must be before Close.
+func (t *Template) Remove() bool {
+	if !home.StillThere(t.lock) {
+		return false
+	}
+	t.store.Remove(filepath.Base(t.dir))
+	return true
+}
 
 // check compares the files with the marker.
 func (t *Template) check(key string) error {
