@@ -63,22 +63,38 @@ func (k *kept) Close() {
 	}
 }
 
+// mostLooks bounds how often a result is looked for again because it was replaced
+// while it was read.
+const mostLooks = 10
+
 // open reads an entry and checks everything but the content of its files. The
 // caller closes it.
 func (s *Store) open(key string) (*kept, error) {
-	dir, err := os.OpenRoot(s.keyDir(key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errNoResult
-	}
-	if err != nil {
-		return nil, err
-	}
-	k := &kept{&Entry{}, dir}
-	if err := k.load(key); err != nil {
+	for look := 1; ; look++ {
+		dir, err := os.OpenRoot(s.keyDir(key))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errNoResult
+		}
+		if err != nil {
+			return nil, err
+		}
+		k := &kept{&Entry{}, dir}
+		if err = k.load(key); err == nil {
+			return k, nil
+		}
+		replaced := !s.has(key, dir)
 		k.Close()
-		return nil, err
+		if look == mostLooks || !replaced {
+			return nil, err
+		}
 	}
-	return k, nil
+}
+
+// has reports whether a key's directory is still that one.
+func (s *Store) has(key string, dir *os.Root) bool {
+	mine, err := dir.Stat(".")
+	there, terr := os.Stat(s.keyDir(key))
+	return err == nil && terr == nil && os.SameFile(mine, there)
 }
 
 func (k *kept) load(key string) error {

@@ -5,13 +5,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -339,83 +337,5 @@ func TestPrune(t *testing.T) {
 	_, there := os.Stat(young)
 	if all, _ := b.Store.List(); len(all) != 2 || gone == nil || there != nil {
 		t.Errorf("%d are left; of a crash: %v, %v", len(all), gone, there)
-	}
-}
-
-// TestReplacedMeanwhile takes a result that another run replaces between its
-// entry and its files: everything is of the one whose entry was read, or nothing.
-func TestReplacedMeanwhile(t *testing.T) {
-	b := newBench(t)
-	b.apply(stages.Succeeded)
-	key := keyOf(b.world.id.Parts)
-	forced := b.job()
-	found := b.Find(t.Context(), forced)
-	for _, f := range []string{"artifacts.tar", "build.log"} {
-		os.Remove(filepath.Join(forced.Dir, f))
-	}
-	k, err := b.Store.open(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.Close()
-	if err := os.Rename(b.Store.keyDir(key), filepath.Join(b.home.Results(), "old")); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.run(forced, found, stages.Succeeded); err != nil {
-		t.Fatal(err)
-	}
-	job := b.job()
-	if err := k.take(t.Context(), job.Dir); err != nil || k.Run != "r1" {
-		t.Fatalf("%s: %v", k.Run, err)
-	}
-	log, err := os.ReadFile(filepath.Join(job.Dir, "build.log"))
-	if err != nil || string(log) != "log of r1" {
-		t.Errorf("took %q: %v", log, err)
-	}
-	os.RemoveAll(filepath.Join(b.home.Results(), "old"))
-	gone := b.job()
-	if err := k.take(t.Context(), gone.Dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("took what is gone: %v", err)
-	}
-	if left, _ := os.ReadDir(gone.Dir); len(left) > 0 {
-		t.Errorf("left %v", left)
-	}
-}
-
-// TestTwoAtOnce lets many keep and use the same result: nobody sees half of one.
-func TestTwoAtOnce(t *testing.T) {
-	b := newBench(t)
-	var jobs []*stages.Job
-	for range 60 {
-		jobs = append(jobs, b.job())
-	}
-	var wg sync.WaitGroup
-	for k := range 4 {
-		wg.Go(func() {
-			for i := k; i < len(jobs); i += 4 {
-				found := b.Find(t.Context(), jobs[i])
-				if found.Result != nil {
-					b.check(jobs[i], found.Result)
-				}
-				if found.Result == nil || i%3 == 0 { // some are forced
-					for _, f := range []string{"artifacts.tar", "build.log"} {
-						os.Remove(filepath.Join(jobs[i].Dir, f))
-					}
-					if err := b.run(jobs[i], found, stages.Succeeded); err != nil {
-						t.Error(err)
-					}
-				}
-				if i%10 == 0 {
-					if _, err := b.Store.Prune(b.now.Add(time.Hour)); err != nil {
-						t.Error(err)
-					}
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.apply(stages.Succeeded)
-	if names, _ := os.ReadDir(filepath.Join(b.home.Results(), keysDir)); len(names) != 1 {
-		t.Errorf("left behind: %v", names)
 	}
 }

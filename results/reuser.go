@@ -37,10 +37,6 @@ type token struct {
 	known bool // there is an identity
 }
 
-// mostLooks bounds how often Find looks again because the result was replaced
-// while it was taken.
-const mostLooks = 3
-
 // Find implements stages.Reuser.
 func (u *Reuser) Find(ctx context.Context, job *stages.Job) (found stages.Found) {
 	var e *kept

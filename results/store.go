@@ -1,6 +1,7 @@
 package results
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +13,20 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ambient-ci/ambient/home"
 )
 
 // Store is the place of all results of a home. It is safe for concurrent use,
 // also by several processes.
-type Store struct{ dir string }
+type Store struct {
+	home *home.Home
+	dir  string
+}
 
 // NewStore returns the store of a home. Nothing is created.
-func NewStore(h *home.Home) *Store { return &Store{dir: h.Results()} }
+func NewStore(h *home.Home) *Store { return &Store{home: h, dir: h.Results()} }
 
 // entryVersion is the version of the schema of Entry as JSON.
 const entryVersion = 1
@@ -51,7 +57,7 @@ func (s *Store) Empty() bool {
 
 // publish keeps e with the files of a stage's directory. A result that has the
 // same key is replaced.
-func (s *Store) publish(e *Entry, from string) (err error) {
+func (s *Store) publish(e *Entry, from string) error {
 	keys := filepath.Join(s.dir, keysDir)
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return err
@@ -60,11 +66,7 @@ func (s *Store) publish(e *Entry, from string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			os.RemoveAll(tmp)
-		}
-	}()
+	defer os.RemoveAll(tmp) // what was there before, if it was published
 	if err := os.Mkdir(filepath.Join(tmp, filesDir), 0o700); err != nil {
 		return err
 	}
@@ -86,22 +88,33 @@ func (s *Store) publish(e *Entry, from string) (err error) {
 	if err := home.WriteFile(filepath.Join(tmp, entryFile), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
-	return replace(tmp, s.keyDir(e.Key))
+	return s.replace(tmp, s.keyDir(e.Key))
 }
 
-// replace gives a directory its name. What has the name already is removed, also
-// when other processes do the same.
-func replace(dir, name string) error {
-	for range 10 {
-		err := os.Rename(dir, name)
-		if err == nil || !inTheWay(err) {
-			return err
-		}
-		if err := remove(name); err != nil {
-			return err
-		}
+// lock is held while a key changes its directory, and while it is looked whether
+// it has to go. That takes no time worth being cancelled.
+func (s *Store) lock() (release func(), err error) {
+	return s.home.Lock(context.Background(), "results")
+}
+
+// replace gives a directory its name. What has the name already gets the other one,
+// so that at no time there is nothing of that name.
+func (s *Store) replace(dir, name string) error {
+	release, err := s.lock()
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%s is replaced by others all the time", name)
+	defer release()
+	if err = os.Rename(dir, name); err == nil || !inTheWay(err) {
+		return err
+	}
+	if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, name, unix.RENAME_EXCHANGE); err == nil {
+		return nil
+	}
+	if err := remove(name); err != nil { // not every file system can exchange
+		return err
+	}
+	return os.Rename(dir, name)
 }
 
 // remove removes a directory so that nobody sees half of it.
@@ -172,25 +185,33 @@ func (s *Store) Prune(unusedSince time.Time) (removed []*Entry, err error) {
 			if time.Since(info.ModTime()) > leftOver {
 				err = errors.Join(err, os.RemoveAll(path))
 			}
-		case s.stillOld(n.Name(), unusedSince):
-			err = errors.Join(err, remove(path))
+		default:
+			err = errors.Join(err, s.removeOld(n.Name(), unusedSince))
 		}
 	}
 	return removed, err
 }
 
-// stillOld looks again: another process may have used or replaced it.
-func (s *Store) stillOld(key string, unusedSince time.Time) bool {
-	e, err := s.load(key)
-	return err != nil || !e.Used.After(unusedSince)
+// removeOld removes a result, unless another process has used or replaced it
+// since.
+func (s *Store) removeOld(key string, unusedSince time.Time) error {
+	release, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer release()
+	if e, err := s.load(key); err == nil && e.Used.After(unusedSince) {
+		return nil
+	}
+	return remove(s.keyDir(key))
 }
 
 // Remove removes a result unless it was used after that time.
 func (s *Store) Remove(key string, unusedSince time.Time) error {
-	if !keyText.MatchString(key) || !s.stillOld(key, unusedSince) {
+	if !keyText.MatchString(key) {
 		return nil
 	}
-	return remove(filepath.Join(s.dir, keysDir, key))
+	return s.removeOld(key, unusedSince)
 }
 
 // Dir is where the files of a result are.
