@@ -229,8 +229,14 @@ func (s *Store) publish(b *builder, stage *stage) (*Image, error) {
 }
 
 // place renames dir to the image's name. An image of that content that is
-// there already stays, unless it is damaged.
+// there already stays, unless it is damaged: others may make it, too, from
+// another specification.
 func (s *Store) place(dir, digest string, stage *stage) (*Image, error) {
+	release, err := s.home.Lock(context.Background(), "image-place")
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	to := s.dir(digest)
 	for range 3 {
 		if img, err := s.load(digest); err == nil {

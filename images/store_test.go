@@ -348,3 +348,42 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("the old image changed: %q, %v", data, err)
 	}
 }
+
+// Several specifications give the same content at once: each gets an image, which
+// stays.
+func TestSameContentAtOnce(t *testing.T) {
+	for range 50 {
+		s := Open(home.At(t.TempDir()))
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				st, err := s.newStage(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer st.remove()
+				spec := Spec{Suite: "s", Arch: "amd64", Mirror: string(rune('a' + i))}
+				b := &builder{spec: spec, dir: filepath.Join(st.dir, "image"), work: st.dir, info: Info{Version: infoVersion, Spec: spec}}
+				err = errors.Join(os.MkdirAll(filepath.Join(b.dir, moduleDir), 0o700),
+					b.write(kernelFile, []byte("kernel")), b.write(rootFile, []byte("root")))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				img, err := s.publish(b, st)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 20 {
+					if _, err := os.Stat(img.Kernel); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}

@@ -226,6 +226,11 @@ func (a *app) tree(src config.Source, planFile string) ([]planfile.Entry, error)
 		if err != nil {
 			return nil, err
 		}
+		_, release, err := h.NewWork() // until the tree is read, gc leaves it
+		if err != nil {
+			return nil, err
+		}
+		defer release()
 		if dir, err = source.Fetch(a.ctx, h, src.Address); err != nil {
 			return nil, err
 		}
