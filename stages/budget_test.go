@@ -42,9 +42,9 @@ func TestProjectTimeout(t *testing.T) {
 // TestProjectTimeoutBetweenStages uses the time up with a stage that succeeds.
 func TestProjectTimeoutBetweenStages(t *testing.T) {
 	tr := newTrial(t, nil, "a/plan.x", "a/post.p")
-	tr.cfg.Projects[0].Timeout = 600 * time.Millisecond
+	tr.cfg.Projects[0].Timeout = 3 * time.Second
 	tr.runner.OnClose = func(j *stages.Job) error {
-		<-time.After(601 * time.Millisecond)
+		<-time.After(3 * time.Second)
 		return nil
 	}
 	res := tr.run(t, t.Context())

@@ -186,7 +186,7 @@ func (g *steppedGroup) events() events {
 
 func TestActionTimeout(t *testing.T) {
 	p := script("trap '' TERM; echo begin; sleep 1000 & wait; sleep 1000", "echo never")
-	p.Actions[0].Timeout = 300 * time.Millisecond
+	p.Actions[0].Timeout = 2 * time.Second
 	p.Actions[0].Steps[0].Exec.Retries = 3
 	h := newHost(t, p)
 	h.work(context.Background())
