@@ -60,13 +60,13 @@ project "tiny" {
   plan "python" {
     action "pip_install" { project = "." }
     action "shell" { script = "tiny" }
-    action "pip_install" { packages = ["six"] }
+    action "pip_install" { packages = ["six==1.17.0"] }
   }
 }
 `,
-		"Cargo.toml":     "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\nitoa = \"1\"\n",
+		"Cargo.toml":     "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\nitoa = \"=1.0.11\"\n",
 		"src/lib.rs":     "//! Tiny.\n\n/// Prints.\npub fn show(n: u32) -> String {\n    itoa::Buffer::new().format(n).to_string()\n}\n",
-		"pyproject.toml": "[build-system]\nrequires = [\"setuptools>=61\"]\nbuild-backend = \"setuptools.build_meta\"\n\n[project]\nname = \"tiny\"\nversion = \"1\"\ndependencies = [\"six\"]\n\n[project.scripts]\ntiny = \"tiny:main\"\n\n[tool.setuptools]\npy-modules = [\"tiny\"]\n",
+		"pyproject.toml": "[build-system]\nrequires = [\"setuptools==75.8.0\"]\nbuild-backend = \"setuptools.build_meta\"\n\n[project]\nname = \"tiny\"\nversion = \"1\"\ndependencies = [\"six==1.17.0\"]\n\n[project.scripts]\ntiny = \"tiny:main\"\n\n[tool.setuptools]\npy-modules = [\"tiny\"]\n",
 		"tiny.py":        "import six\n\n\ndef main():\n    print('six is', six.__version__)\n",
 	})
 	lock := exec.Command("cargo", "generate-lockfile")

@@ -156,6 +156,16 @@ func StillThere(f *os.File) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
+// DirStillThere is StillThere of an open directory.
+func DirStillThere(dir *os.Root) bool {
+	f, err := dir.Open(".")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return StillThere(f)
+}
+
 // ErrHeld says that another process holds a lock.
 var ErrHeld = errors.New("held by another process")
 

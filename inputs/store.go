@@ -10,6 +10,7 @@ import (
 
 	"github.com/ambient-ci/ambient/blockdev"
 	"github.com/ambient-ci/ambient/blockdev/erofs"
+	"github.com/ambient-ci/ambient/home"
 )
 
 // Names in the directory of an image.
@@ -51,7 +52,7 @@ func (s *Store) find(key string) *Image {
 		os.Chtimes(dir, now, now)
 		return img
 	}
-	f.Close()
+	home.Unlock(f)
 	return nil
 }
 

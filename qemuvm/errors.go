@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// MissingError says that there is no QEMU to run.
+// MissingError says that there is no QEMU to run, or that a part of it is missing.
 type MissingError struct {
 	Binary string // what was looked for
 	Remedy string
@@ -21,7 +21,7 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("QEMU can not be run: %s: %v; %s", e.Binary, e.Err, e.Remedy)
 }
 
-// Unwrap gives the operating system's error.
+// Unwrap gives what was wrong, if need be in the operating system's words.
 func (e *MissingError) Unwrap() error { return e.Err }
 
 // TooOldError says that a QEMU is below Minimum.
@@ -56,7 +56,7 @@ var ErrKilled = errors.New("the virtual machine was killed")
 type ExitError struct {
 	Status  int            // exit status, -1 when a signal ended it
 	Signal  syscall.Signal // 0 when none did
-	Killed  bool           // by VM.Kill or VM.Close
+	Killed  bool           // by this process
 	Cause   error          // why it was killed without having been asked to; may be nil
 	Stderr  string         // the last of what it printed
 	Command string         // quoted for a shell

@@ -192,7 +192,7 @@ func incompleteRole() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) // in which nothing is mounted by then
+	defer os.Remove(dir) // and nothing in it that may still be QEMU's
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private mounts: %w", err)
 	}
@@ -200,16 +200,18 @@ func incompleteRole() error {
 	if err := os.WriteFile(o.Kernel, make([]byte, 8192), 0o600); err != nil {
 		return err
 	}
+	defer os.Remove(o.Kernel)
 	dirs, err := exec.Command(o.Binary, "-L", "help").Output()
 	if err != nil {
 		return err
 	}
 	for i, data := range strings.Fields(string(dirs)) {
 		real := filepath.Join(dir, strconv.Itoa(i))
+		defer os.Remove(real)
+		defer unix.Unmount(real, unix.MNT_DETACH)
 		if err := hideLoaders(data, real); err != nil {
 			return err
 		}
-		defer unix.Unmount(real, unix.MNT_DETACH)
 	}
 	vm, err := Start(context.Background(), o)
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ambient-ci/ambient/home"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -82,19 +83,12 @@ func (s *Store) open(key string) (*kept, error) {
 		if err = k.load(key); err == nil {
 			return k, nil
 		}
-		replaced := !s.has(key, dir)
+		replaced := !home.DirStillThere(dir)
 		k.Close()
 		if look == mostLooks || !replaced {
 			return nil, err
 		}
 	}
-}
-
-// has reports whether a key's directory is still that one.
-func (s *Store) has(key string, dir *os.Root) bool {
-	mine, err := dir.Stat(".")
-	there, terr := os.Stat(s.keyDir(key))
-	return err == nil && terr == nil && os.SameFile(mine, there)
 }
 
 func (k *kept) load(key string) error {

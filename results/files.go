@@ -127,7 +127,7 @@ func (r reader) Read(p []byte) (int, error) {
 // link gives a file of a directory a second name, or a copy where a link can not
 // be.
 func link(dir *os.File, from, to string) error {
-	err := unix.Linkat(int(dir.Fd()), from, unix.AT_FDCWD, to, 0)
+	err := uninterrupted(func() error { return unix.Linkat(int(dir.Fd()), from, unix.AT_FDCWD, to, 0) })
 	for _, can := range []error{unix.EXDEV, unix.EPERM, unix.EMLINK, unix.ENOTSUP} {
 		if errors.Is(err, can) {
 			return duplicate(dir, from, to)
@@ -139,8 +139,21 @@ func link(dir *os.File, from, to string) error {
 	return nil
 }
 
+// uninterrupted makes a system call until no signal ends it (signal(7)).
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func duplicate(dir *os.File, from, to string) error {
-	fd, err := unix.Openat(int(dir.Fd()), from, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	var fd int
+	err := uninterrupted(func() (err error) {
+		fd, err = unix.Openat(int(dir.Fd()), from, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return &os.PathError{Op: "open", Path: from, Err: err}
 	}

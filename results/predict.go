@@ -45,8 +45,7 @@ func (u *Reuser) Predict(ctx context.Context, g *stages.Graph) map[config.StageI
 
 func (u *Reuser) predict(ctx context.Context, g *stages.Graph, id config.StageID, all map[config.StageID]Prediction, outputs map[config.StageID]*stages.Data) (Prediction, *stages.Data) {
 	job := g.Foresee(id, outputs)
-	e, found := u.lookup(ctx, job)
-	defer e.Close()
+	e, found := u.use(ctx, job, func(k *kept) error { return k.look(ctx) })
 	if t, ok := found.Token.(token); ok && t.known && t.id.Never != "" {
 		return Prediction{Forecast: Runs, Reason: found.Reason}, nil
 	}
@@ -61,10 +60,7 @@ func (u *Reuser) predict(ctx context.Context, g *stages.Graph, id config.StageID
 	if e == nil {
 		return Prediction{Forecast: Runs, Reason: found.Reason}, nil
 	}
-	if err := e.look(ctx); err != nil {
-		return Prediction{Forecast: Runs, Reason: "the result of run " + e.Run + " is gone or damaged"}, nil
-	}
-	p := Prediction{Forecast: Reuses, Reason: reusedReason(e.Entry), From: e.Run}
+	p := Prediction{Forecast: Reuses, Reason: reusedReason(e), From: e.Run}
 	if e.Output == nil {
 		return p, nil
 	}

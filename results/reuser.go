@@ -38,28 +38,39 @@ type token struct {
 }
 
 // Find implements stages.Reuser.
-func (u *Reuser) Find(ctx context.Context, job *stages.Job) (found stages.Found) {
-	var e *kept
-	err := fs.ErrNotExist
-	for look := 0; look < mostLooks && errors.Is(err, fs.ErrNotExist); look++ {
-		if e, found = u.lookup(ctx, job); e == nil {
-			return found
-		}
-		defer e.Close()
-		err = e.take(ctx, job.Dir)
-	}
-	if err != nil {
-		found.Reason = "the result of run " + e.Run + " is gone or damaged"
+func (u *Reuser) Find(ctx context.Context, job *stages.Job) stages.Found {
+	e, found := u.use(ctx, job, func(k *kept) error { return k.take(ctx, job.Dir) })
+	if e == nil {
 		return found
 	}
 	u.Store.touch(e.Key, u.now())
-	u.remember(job, e.Entry)
-	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e.Entry), Tests: e.Tests}
+	u.remember(job, e)
+	res := stages.Result{Outcome: stages.Reused, Action: -1, From: e.Run, Reason: reusedReason(e), Tests: e.Tests}
 	if o := e.Output; o != nil {
 		res.Output = &stages.Data{From: job.Stage.ID, Path: filepath.Join(job.Dir, o.File), Size: o.Size, Digest: o.Digest}
 	}
 	found.Result = &res
 	return found
+}
+
+// use returns the entry that stands for a job, after f has read what it wants of
+// its files; or else why the job has to run.
+func (u *Reuser) use(ctx context.Context, job *stages.Job, f func(*kept) error) (*Entry, stages.Found) {
+	for look := 1; ; look++ {
+		k, found := u.lookup(ctx, job)
+		if k == nil {
+			return nil, found
+		}
+		err := f(k)
+		k.Close()
+		if err == nil {
+			return k.Entry, found
+		}
+		if look == mostLooks || !errors.Is(err, fs.ErrNotExist) { // not replaced meanwhile
+			found.Reason = "the result of run " + k.Run + " is gone or damaged"
+			return nil, found
+		}
+	}
 }
 
 // remember notes what the stage saw, so that a later reason names what changed
@@ -187,7 +198,7 @@ func (u *Reuser) Keep(ctx context.Context, job *stages.Job, found stages.Found, 
 	if !confirmed {
 		return errors.Join(err, ErrChanged)
 	}
-	return errors.Join(err, u.Store.publish(u.entry(job, l, res), job.Dir))
+	return errors.Join(err, u.Store.publish(ctx, u.entry(job, l, res), job.Dir))
 }
 
 func (u *Reuser) entry(job *stages.Job, l *last, res stages.Result) *Entry {

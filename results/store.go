@@ -57,7 +57,7 @@ func (s *Store) Empty() bool {
 
 // publish keeps e with the files of a stage's directory. A result that has the
 // same key is replaced.
-func (s *Store) publish(e *Entry, from string) error {
+func (s *Store) publish(ctx context.Context, e *Entry, from string) error {
 	keys := filepath.Join(s.dir, keysDir)
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return err
@@ -88,47 +88,40 @@ func (s *Store) publish(e *Entry, from string) error {
 	if err := home.WriteFile(filepath.Join(tmp, entryFile), append(data, '\n'), 0o600); err != nil {
 		return err
 	}
-	return s.replace(tmp, s.keyDir(e.Key))
+	return s.replace(ctx, tmp, s.keyDir(e.Key))
 }
 
-// lock is held while a key changes its directory, and while it is looked whether
-// it has to go. That takes no time worth being cancelled.
-func (s *Store) lock() (release func(), err error) {
-	return s.home.Lock(context.Background(), "results")
-}
-
-// replace gives a directory its name. What has the name already gets the other one,
-// so that at no time there is nothing of that name.
-func (s *Store) replace(dir, name string) error {
-	release, err := s.lock()
+// locked runs f while no key changes its directory. It has to be quick.
+func (s *Store) locked(ctx context.Context, f func() error) error {
+	release, err := s.home.Lock(ctx, "results")
 	if err != nil {
 		return err
 	}
 	defer release()
-	if err = os.Rename(dir, name); err == nil || !inTheWay(err) {
-		return err
-	}
-	if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, name, unix.RENAME_EXCHANGE); err == nil {
-		return nil
-	}
-	if err := remove(name); err != nil { // not every file system can exchange
-		return err
-	}
-	return os.Rename(dir, name)
+	return f()
 }
 
-// remove removes a directory so that nobody sees half of it.
-func remove(name string) error {
+// replace gives a directory its name. What has the name already gets the other one,
+// so that at no time there is nothing of that name.
+func (s *Store) replace(ctx context.Context, dir, name string) error {
 	old, err := os.MkdirTemp(filepath.Dir(name), temporary)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(old)
-	err = os.Rename(name, filepath.Join(old, "old"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return s.locked(ctx, func() error {
+		err := os.Rename(dir, name)
+		if err == nil || !inTheWay(err) {
+			return err
+		}
+		if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, name, unix.RENAME_EXCHANGE); err == nil {
+			return nil
+		}
+		if err := os.Rename(name, filepath.Join(old, "old")); err != nil { // not every file system can exchange
+			return err
+		}
+		return os.Rename(dir, name)
+	})
 }
 
 // List returns all results, the newest first. Those that are damaged are left
@@ -195,15 +188,21 @@ func (s *Store) Prune(unusedSince time.Time) (removed []*Entry, err error) {
 // removeOld removes a result, unless another process has used or replaced it
 // since.
 func (s *Store) removeOld(key string, unusedSince time.Time) error {
-	release, err := s.lock()
+	old, err := os.MkdirTemp(filepath.Join(s.dir, keysDir), temporary)
 	if err != nil {
 		return err
 	}
-	defer release()
-	if e, err := s.load(key); err == nil && e.Used.After(unusedSince) {
-		return nil
-	}
-	return remove(s.keyDir(key))
+	defer os.RemoveAll(old) // what takes long is not done while others wait
+	return s.locked(context.Background(), func() error {
+		if e, err := s.load(key); err == nil && e.Used.After(unusedSince) {
+			return nil
+		}
+		err := os.Rename(s.keyDir(key), filepath.Join(old, "old"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
 }
 
 // Remove removes a result unless it was used after that time.

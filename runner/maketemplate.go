@@ -41,10 +41,21 @@ func (x *execution) first(ctx context.Context, o qemuvm.Options, key string) err
 		return fmt.Errorf("no template could be made: %w", err)
 	}
 	if x.vm != nil {
-		x.blame = func() { store.Remove(key) }
+		x.blames(key)
 	}
 	store.Evict(templates.DefaultLimit)
 	return nil
+}
+
+// blames claims the template that was made for this machine, so that it can be
+// removed should the machine not get anywhere.
+func (x *execution) blames(key string) {
+	t, err := x.runner.templates.Use(key)
+	if err != nil {
+		return // it is gone already
+	}
+	x.close = append(x.close, t.Close)
+	x.blame = func() { t.Remove() }
 }
 
 func enoughFor(memory string) error {

@@ -199,11 +199,12 @@ func (x *execution) restored(ctx context.Context, o qemuvm.Options, key string) 
 	began := time.Now()
 	vm, err := x.goOn(ctx, o, t.Files, t.Info.QEMU)
 	if err != nil {
-		if ctx.Err() == nil {
-			t.Remove()
+		why := "the template did not work"
+		if ctx.Err() == nil && t.Remove() {
+			why += " and was removed"
 		}
 		t.Close()
-		return fmt.Errorf("the template did not work and was removed: %w", err)
+		return fmt.Errorf("%s: %w", why, err)
 	}
 	x.blame = func() { t.Remove() }
 	x.own(vm, fmt.Sprintf("restored in %s, %s", took(began), x.base.accel))

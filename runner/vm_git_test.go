@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ambient-ci/ambient/config"
+	"github.com/ambient-ci/ambient/internal/vmtest"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -21,7 +22,8 @@ func TestVMGit(t *testing.T) {
 		git status --porcelain
 		git log --format=%s
 		git branch --all
-		test ! -e .git/hooks && ! git config --local --get-regexp '^(remote|user)'
+		if test -e .git/hooks; then echo hooks; fi
+		if git config --local --get-regexp '^(remote|user)'; then echo settings; fi
 		echo more > file && git -c user.name=a -c user.email=a@example.org commit -qam 'in the stage'
 		git log -1 --format=%s
 	`)
@@ -30,7 +32,7 @@ func TestVMGit(t *testing.T) {
 	git := func(args ...string) {
 		t.Helper()
 		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
-		cmd.Dir = dir
+		cmd.Dir, cmd.Env = dir, vmtest.GitEnv()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git %q: %v\n%s", args, err, out)
 		}

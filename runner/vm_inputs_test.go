@@ -4,11 +4,13 @@ package runner
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +93,10 @@ func oddFiles(t *testing.T, dir string) map[string]oddFile {
 				err = os.Chmod(path, f.mode|os.ModeSetuid)
 			}
 		}
+		if name == "far" && errors.Is(err, syscall.ENAMETOOLONG) { // XFS keeps 1024 bytes
+			delete(files, name)
+			continue
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,10 +109,7 @@ func oddFiles(t *testing.T, dir string) map[string]oddFile {
 			t.Fatal(err)
 		}
 	}
-	for name, f := range files { // times of links are those of their making
-		if f.target == "" {
-			continue
-		}
+	for name, f := range files { // times of links are those of their making; not every file system has all times
 		info, err := os.Lstat(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

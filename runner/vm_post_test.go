@@ -35,6 +35,7 @@ import (
 
 	"github.com/ambient-ci/ambient/config"
 	"github.com/ambient-ci/ambient/internal/sshdtest"
+	"github.com/ambient-ci/ambient/internal/vmtest"
 	"github.com/ambient-ci/ambient/stages"
 )
 
@@ -189,7 +190,7 @@ func packArtifacts(t *testing.T) stages.Data {
 func run(t *testing.T, dir string, argv ...string) string {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, vmtest.GitEnv()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%q: %v\n%s", argv, err, out)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,6 +30,9 @@ func ownTemplates(t *testing.T, noTemplates bool) *Runner {
 	t.Helper()
 	shared, own := testHome(t), t.TempDir()
 	for _, path := range []string{shared.Images(), shared.Programs()} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.Symlink(path, filepath.Join(own, filepath.Base(path))); err != nil {
 			t.Fatal(err)
 		}
@@ -226,11 +230,16 @@ dd if=/dev/zero of=$AMBIENT_ARTIFACTS/a bs=1k count=%d`
 
 func fileSum(t *testing.T, path string) string {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%x", sha256.Sum256(data))
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
 }
 
 // Whatever is wrong with a template, the stage runs, says why it was booted,

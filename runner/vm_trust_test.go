@@ -24,7 +24,7 @@ func TestVMTrust(t *testing.T) {
 	line := strings.Split(string(ca), "\n")[3]
 	job := testJob(t, config.DefaultLimits(), `test "$SSL_CERT_FILE" = /etc/ssl/certs/ca-certificates.crt
 grep -qxF '`+line+`' "$SSL_CERT_FILE"
-! grep -q SFVOVEVSMg "$SSL_CERT_FILE"
+if grep -q SFVOVEVSMg "$SSL_CERT_FILE"; then exit 1; fi
 echo "trusts $(grep -c 'BEGIN CERTIFICATE' "$SSL_CERT_FILE")"`)
 	job.Stage.ID.Phase, job.Stage.Network, job.Stage.Trust = config.Pre, config.NetworkOpen, []string{file}
 	result, rec := runJob(t, r, job)

@@ -32,7 +32,7 @@ const (
 // directory, which is below h.Sources() and never changes: what an address means
 // today is looked up every time, and kept under the commit or the digest that it
 // is. The directory is read-only by agreement and holds no .git. It stays while a
-// process has a directory of h.NewWork, which the caller should.
+// process has a directory of h.NewWork: the caller makes one.
 //
 // Addresses are those of go-getter for git (https, ssh, file; ref=) and for
 // archives and files over http and https (checksum=, archive=), with //subdir.

@@ -93,21 +93,11 @@ func (s *Store) Use(key string) (*Template, error) {
 	if err := s.refused(key); err != nil {
 		return nil, err
 	}
-	dir := s.dir(key)
-	lock, err := os.Open(filepath.Join(dir, markerFile))
-	if errors.Is(err, os.ErrNotExist) {
-		if _, serr := os.Lstat(dir); serr != nil {
-			return nil, ErrNone
-		}
-		// One may have been published since.
-		if lock, err = os.Open(filepath.Join(dir, markerFile)); errors.Is(err, os.ErrNotExist) {
-			s.Remove(key)
-			return nil, &DamagedError{"it has no marker"}
-		}
-	}
+	lock, err := s.marker(key)
 	if err != nil {
 		return nil, err
 	}
+	dir := s.dir(key)
 	t := &Template{Files: filesIn(dir), store: s, dir: dir, lock: lock}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil || !home.StillThere(lock) {
 		t.Close()
@@ -123,6 +113,27 @@ func (s *Store) Use(key string) (*Template, error) {
 	now := time.Now()
 	_ = os.Chtimes(lock.Name(), now, now) // for eviction; one that can't be touched goes earlier
 	return t, nil
+}
+
+// marker opens the marker of a template. One that has none is damaged.
+func (s *Store) marker(key string) (*os.File, error) {
+	dir, err := os.OpenRoot(s.dir(key))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, ErrNone
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	f, err := dir.Open(markerFile)
+	if !errors.Is(err, os.ErrNotExist) {
+		return f, err
+	}
+	if !home.DirStillThere(dir) {
+		return nil, ErrNone // it is being removed
+	}
+	s.Remove(key)
+	return nil, &DamagedError{"it has no marker"}
 }
 
 // Close ends the use. It may be called any number of times.
@@ -191,7 +202,7 @@ func (s *Store) Remove(key string) {
 		err = os.Rename(s.dir(key), filepath.Join(st.dir, "removed"))
 		st.remove()
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		os.Remove(filepath.Join(s.dir(key), markerFile)) // whatever comes after, it is not used
 		os.RemoveAll(s.dir(key))
 	}

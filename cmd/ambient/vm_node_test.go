@@ -60,7 +60,7 @@ func servedRepository(t *testing.T) (port, commit string) {
 git clone -q --bare . ../words.git && cd ../words.git && git update-server-info && git rev-parse HEAD`
 	cmd := exec.Command("sh", "-ec", script)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1",
+	cmd.Env = append(vmtest.GitEnv(),
 		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.org", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.org")
 	out, err := cmd.Output()
 	if err != nil {

@@ -221,7 +221,7 @@ func (s *stage) end() {
 	s.t.Helper()
 	select {
 	case <-s.vm.Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(3 * time.Minute):
 		s.t.Error("the machine does not power off")
 		s.vm.Kill()
 	}

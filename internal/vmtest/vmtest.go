@@ -21,7 +21,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(dir, "ambient")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/ambient-ci/ambient/cmd/ambient")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/ambient-ci/ambient/cmd/ambient")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
@@ -63,14 +63,23 @@ func Env(t *testing.T) []string {
 	if err := os.Symlink(shared, filepath.Join(cacheDir, "ambient")); err != nil {
 		t.Fatal(err)
 	}
-	return append(slices.DeleteFunc(os.Environ(), ownPlace), "AMBIENT_HOME=", "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+cacheDir, "NO_COLOR=1")
+	return append(slices.DeleteFunc(os.Environ(), ownPlace), "AMBIENT_HOME=", "XDG_STATE_HOME="+state, "XDG_CACHE_HOME="+cacheDir, "NO_COLOR=1", "LC_ALL=C")
 }
 
 // ownPlace reports whether a variable says where the tester's own ambient keeps
-// things.
+// things, or what it is to do; where QEMU and Debian are it may say.
 func ownPlace(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
-	return name == "AMBIENT_HOME" || name == "XDG_STATE_HOME" || name == "XDG_CACHE_HOME"
+	own := strings.HasPrefix(name, "AMBIENT_") && name != "AMBIENT_QEMU" && !strings.HasPrefix(name, "AMBIENT_DEBIAN_")
+	return own || name == "XDG_STATE_HOME" || name == "XDG_CACHE_HOME" || strings.HasPrefix(name, "LC_") || name == "LANGUAGE"
+}
+
+// GitEnv is an environment in which git does what it does by default, whatever the
+// tester has configured, in the directory in which it runs: a hook of git runs its
+// programs with the place of another repository.
+func GitEnv() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GIT_") })
+	return append(env, "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1")
 }
 
 // Run runs ambient in dir and returns its exit status and its output, both
