@@ -4,6 +4,8 @@ package vmtest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -16,17 +18,31 @@ import (
 )
 
 var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "ambient-vmtest")
+	shared, err := sharedCache()
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "ambient")
+	wd, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(wd)) // of the package: tests of several may run at once
+	binary := filepath.Join(shared, "test-binaries", hex.EncodeToString(sum[:8]), "ambient")
+	if err := os.MkdirAll(filepath.Dir(binary), 0o700); err != nil {
+		return "", err
+	}
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/ambient-ci/ambient/cmd/ambient")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return binary, nil
 })
+
+// sharedCache is where tests keep what is expensive to make.
+func sharedCache() (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "ambient-test"), err
+}
 
 // Binary is the program, from a plain `go build`.
 func Binary(t *testing.T) string {
@@ -43,11 +59,10 @@ func Binary(t *testing.T) string {
 // them again.
 func Env(t *testing.T) []string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
+	shared, err := sharedCache()
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared := filepath.Join(cache, "ambient-test")
 	state := t.TempDir()
 	if data, err := os.ReadFile(filepath.Join(shared, "accel.json")); err == nil {
 		os.MkdirAll(filepath.Join(state, "ambient"), 0o700)
