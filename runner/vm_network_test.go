@@ -92,15 +92,15 @@ try sni-good sh -c 'echo %[2]s | base64 -d | timeout 15 nc good.test 443 | head 
 try sni-evil sh -c 'echo %[3]s | base64 -d | timeout 15 nc good.test 443 | head -c 1 | od -An -tx1'
 try dns timeout 10 nslookup good.test 203.0.113.53
 try dns-tcp timeout 10 nc 203.0.113.53 53
-try udp timeout 15 tftp -g -r x -l - 203.0.113.66 9
-try ping timeout 15 ping -c 1 203.0.113.66
-try dhcp timeout 15 udhcpc -n -q -t 1 -T 1 -s /bin/true
+try udp timeout 8 tftp -g -r x -l - 203.0.113.66 9
+try ping timeout 8 ping -c 1 203.0.113.66
+try dhcp timeout 8 udhcpc -n -q -t 1 -T 1 -s /bin/true
 echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6
 ip -6 addr add fd00::15/64 dev eth0
 ip -6 route add default dev eth0
-try ipv6 timeout 15 ping6 -c 1 2001:db8::1
+try ipv6 timeout 8 ping6 -c 1 2001:db8::1
 ip addr add 10.0.2.99/24 dev eth0
-try spoof timeout 15 ping -c 1 -I 10.0.2.99 good.test
+try spoof timeout 8 ping -c 1 -I 10.0.2.99 good.test
 echo "== flood"
 for n in $(seq 1 40); do timeout 60 nc 203.0.113.66 81 </dev/null >/dev/null 2>&1 & done
 wait
