@@ -18,6 +18,19 @@ const (
 	EventMemory   = "MEMORY_FAILURE" // the host's memory is faulty
 )
 
+// eventMigration tells the state of a migration, if it is wanted.
+const eventMigration = "MIGRATION"
+
+// migrationEnds has the states of a migration that is over (MigrationStatus in
+// QEMU's QMP reference).
+var migrationEnds = map[string]bool{"completed": true, "failed": true, "cancelled": true, "cancelling": true}
+
+func (e Event) migration() string {
+	var m struct{ Status string }
+	_ = json.Unmarshal(e.Data, &m) // what is no state ends nothing
+	return m.Status
+}
+
 var passedOn = map[string]bool{
 	EventShutdown: true, EventPanicked: true, EventIOError: true,
 	EventStop: true, EventResume: true, EventMemory: true,

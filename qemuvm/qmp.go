@@ -19,6 +19,7 @@ import (
 const (
 	maxQMPLine = 1 << 20 // bytes of one message
 	maxEvents  = 64      // unread events; later ones are dropped
+	maxMoves   = 64      // unread states of a migration, of which there are a handful
 )
 
 // ErrQMPEnded is the error of a command when QEMU has closed QMP, as it does
@@ -49,6 +50,7 @@ type QMP struct {
 	conn     net.Conn
 	greeting chan Version // gets one value
 	events   chan Event
+	moves    chan string   // states of a migration
 	done     chan struct{} // closed when the reader has ended
 
 	writing sync.Mutex
@@ -81,6 +83,7 @@ func newQMP(conn net.Conn) *QMP {
 		conn:     conn,
 		greeting: make(chan Version, 1),
 		events:   make(chan Event, maxEvents),
+		moves:    make(chan string, maxMoves),
 		done:     make(chan struct{}),
 		pending:  map[uint64]chan *message{},
 	}
@@ -170,6 +173,13 @@ func (q *QMP) dispatch(m *message) error {
 
 // event remembers what must not be lost and offers the event to the reader.
 func (q *QMP) event(e Event) {
+	if e.Name == eventMigration {
+		select {
+		case q.moves <- e.migration():
+		default:
+		}
+		return
+	}
 	if !passedOn[e.Name] {
 		return
 	}
@@ -301,6 +311,22 @@ func (q *QMP) send(line []byte, file *os.File) (int, error) {
 	}
 	more, err := q.conn.Write(line[1:])
 	return n + more, err
+}
+
+// migration waits for the end of a migration and gives its state.
+func (q *QMP) migration(ctx context.Context) (string, error) {
+	for {
+		select {
+		case state := <-q.moves:
+			if migrationEnds[state] {
+				return state, nil
+			}
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		case <-q.done:
+			return "", q.ended()
+		}
+	}
 }
 
 // ended gives the reason of the end, never nil. Only after done.

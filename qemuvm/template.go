@@ -28,7 +28,6 @@ func (e *TemplateError) Unwrap() error { return e.Err }
 const (
 	saveLimit    = 60 * time.Second
 	restoreLimit = 30 * time.Second
-	lookPause    = time.Millisecond // between two looks at how far it is
 )
 
 // fdName is how QEMU knows the file of the state.
@@ -54,10 +53,13 @@ func (o *Options) checkMemory() error {
 	return nil
 }
 
-// ignoreShared keeps memory that is a shared file out of the state.
-var ignoreShared = map[string]any{
-	"capabilities": []any{map[string]any{"capability": "x-ignore-shared", "state": true}},
-}
+// withMigration keeps memory that is a shared file out of the state, and has QEMU
+// tell how far it is: it reads its commands byte by byte, each of which costs it as
+// much as a hundred instructions of the guest, so that it is not asked.
+var withMigration = map[string]any{"capabilities": []any{
+	map[string]any{"capability": "x-ignore-shared", "state": true},
+	map[string]any{"capability": "events", "state": true},
+}}
 
 // Save stops the guest for good, writes the state of its devices to a new file
 // at path, and ends QEMU. Together with Options.MemoryFile, which must have been
@@ -84,7 +86,7 @@ func (v *VM) save(ctx context.Context, path string) error {
 	for _, command := range []struct {
 		name string
 		args any
-	}{{"stop", nil}, {"migrate-set-capabilities", ignoreShared}} {
+	}{{"stop", nil}, {"migrate-set-capabilities", withMigration}} {
 		if err := v.qmp.Execute(ctx, command.name, command.args, nil); err != nil {
 			return err
 		}
@@ -118,43 +120,17 @@ func (v *VM) migrate(ctx context.Context, command, path string, file *os.File) e
 	return v.qmp.Execute(ctx, command, map[string]any{"uri": uri}, nil)
 }
 
-// migrated waits until the state is written.
+// migrated waits until the state is written or read.
 func (v *VM) migrated(ctx context.Context) error {
-	var got status
-	err := v.poll(ctx, "query-migrate", &got, func() bool { return ended[got.Status] })
-	if err == nil && got.Status != "completed" {
-		err = fmt.Errorf("QEMU says %s: %s", got.Status, printable(got.Error))
+	state, err := v.qmp.migration(ctx)
+	if err != nil || state == "completed" {
+		return err
 	}
-	return err
-}
-
-// status is the part that matters of the replies to query-migrate and
-// query-status.
-type status struct {
-	Status string `json:"status"`
-	Error  string `json:"error-desc"`
-}
-
-// ended has the states of a migration that is over (MigrationStatus in QEMU's
-// QMP reference).
-var ended = map[string]bool{"completed": true, "failed": true, "cancelled": true, "cancelling": true}
-
-// poll asks until the answer is right.
-func (v *VM) poll(ctx context.Context, command string, answer *status, right func() bool) error {
-	for {
-		*answer = status{}
-		if err := v.qmp.Execute(ctx, command, nil, answer); err != nil {
-			return err
-		}
-		if right() {
-			return nil
-		}
-		select {
-		case <-time.After(lookPause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	var got struct {
+		Reason string `json:"error-desc"`
 	}
+	_ = v.qmp.Execute(ctx, "query-migrate", nil, &got) // only for the words
+	return fmt.Errorf("QEMU says %s: %s", printable(state), printable(got.Reason))
 }
 
 // restore makes QEMU read the template and lets the guest go on. The guest was
@@ -167,12 +143,11 @@ func (v *VM) restore(ctx context.Context, o *Options) error {
 		return &TemplateError{"restored", err}
 	}
 	defer file.Close()
-	if err = v.qmp.Execute(ctx, "migrate-set-capabilities", ignoreShared, nil); err == nil {
+	if err = v.qmp.Execute(ctx, "migrate-set-capabilities", withMigration, nil); err == nil {
 		err = v.migrate(ctx, "migrate-incoming", o.Restore.State, file)
 	}
 	if err == nil {
-		var got status
-		err = v.poll(ctx, "query-status", &got, func() bool { return got.Status != "inmigrate" })
+		err = v.migrated(ctx)
 	}
 	if err == nil {
 		err = v.qmp.Execute(ctx, "cont", nil, nil)
