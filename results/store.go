@@ -104,10 +104,7 @@ func (s *Store) locked(ctx context.Context, f func() error) error {
 // replace gives a directory its name. What has the name already gets the other one,
 // so that at no time there is nothing of that name.
 func (s *Store) replace(ctx context.Context, dir, name string) error {
-	old, err := os.MkdirTemp(filepath.Dir(name), temporary)
-	if err != nil {
-		return err
-	}
+	old := dir + "-old"
 	defer os.RemoveAll(old)
 	return s.locked(ctx, func() error {
 		err := os.Rename(dir, name)
@@ -117,7 +114,7 @@ func (s *Store) replace(ctx context.Context, dir, name string) error {
 		if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, name, unix.RENAME_EXCHANGE); err == nil {
 			return nil
 		}
-		if err := os.Rename(name, filepath.Join(old, "old")); err != nil { // not every file system can exchange
+		if err := os.Rename(name, old); err != nil { // not every file system can exchange
 			return err
 		}
 		return os.Rename(dir, name)

@@ -19,15 +19,22 @@ func clear(job *stages.Job) {
 	}
 }
 
+// published is a bench with a result, its key, and a job that is to publish another
+// one of that key.
+func published(t *testing.T) (b *bench, key string, job *stages.Job, found stages.Found) {
+	t.Helper()
+	b = newBench(t)
+	b.apply(stages.Succeeded)
+	job = b.job()
+	found = b.Find(t.Context(), job)
+	clear(job)
+	return b, keyOf(b.world.id.Parts), job, found
+}
+
 // TestReplacedMeanwhile takes a result that another run replaces between its
 // entry and its files: everything is of the one whose entry was read, or nothing.
 func TestReplacedMeanwhile(t *testing.T) {
-	b := newBench(t)
-	b.apply(stages.Succeeded)
-	key := keyOf(b.world.id.Parts)
-	forced := b.job()
-	found := b.Find(t.Context(), forced)
-	clear(forced)
+	b, key, forced, found := published(t)
 	k, err := b.Store.open(key)
 	if err != nil {
 		t.Fatal(err)
@@ -59,11 +66,7 @@ func TestReplacedMeanwhile(t *testing.T) {
 
 // TestAlwaysThere looks for a result while it is replaced all the time.
 func TestAlwaysThere(t *testing.T) {
-	b := newBench(t)
-	b.apply(stages.Succeeded)
-	key := keyOf(b.world.id.Parts)
-	job := b.job()
-	found := b.Find(t.Context(), job)
+	b, key, job, found := published(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -90,11 +93,7 @@ func TestAlwaysThere(t *testing.T) {
 // TestPruneMeanwhile prunes an old result while a new one takes its place, which
 // stays.
 func TestPruneMeanwhile(t *testing.T) {
-	b := newBench(t)
-	b.apply(stages.Succeeded)
-	key := keyOf(b.world.id.Parts)
-	job := b.job()
-	found := b.Find(t.Context(), job)
+	b, key, job, found := published(t)
 	for i := range 200 {
 		clear(job)
 		b.Store.touch(key, b.now.Add(-48*time.Hour))
